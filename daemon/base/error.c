@@ -1,0 +1,46 @@
+#include "base/error.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define ERROR_ROW(reason, code, meaning) [ERROR_##reason] = {#reason, ERROR_##code},
+static const struct {
+    const char *name;
+    enum error_code code;
+} error_rows[ERROR_REASON_COUNT] = {[ERROR_NONE_REASON] = {"", ERROR_OK}, ERROR_REASONS(ERROR_ROW)};
+#undef ERROR_ROW
+
+int error_set(struct error *error, enum error_reason reason, const char *format, ...)
+{
+    assert(reason > ERROR_NONE_REASON && reason < ERROR_REASON_COUNT);
+    *error = (struct error){.reason = reason};
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof(error->message), format, arguments);
+    va_end(arguments);
+    return -(int)reason;
+}
+
+int error_add_detail(struct error *error, const char *key, uint64_t value)
+{
+    for (size_t i = 0; i < sizeof(error->details) / sizeof(error->details[0]); i++) {
+        if (!error->details[i].key) {
+            error->details[i] = (struct error_detail){key, value};
+            break;
+        }
+    }
+    return -(int)error->reason;
+}
+
+const char *error_reason_name(enum error_reason reason)
+{
+    assert(reason < ERROR_REASON_COUNT);
+    return error_rows[reason].name;
+}
+
+enum error_code error_reason_code(enum error_reason reason)
+{
+    assert(reason < ERROR_REASON_COUNT);
+    return error_rows[reason].code;
+}

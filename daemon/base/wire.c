@@ -1,0 +1,150 @@
+#include "base/wire.h"
+
+#include <assert.h>
+
+enum { VARINT_MAX_BYTES = 10, TAG_TYPE_BITS = 3 };
+
+static int varint_take(struct span *input, uint64_t *ret)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < input->size && i < VARINT_MAX_BYTES; i++) {
+        uint8_t byte = input->data[i];
+        if (i == VARINT_MAX_BYTES - 1 && byte > 1) {
+            return -1;
+        }
+        value |= (uint64_t)(byte & 0x7f) << (7 * i);
+        if (byte < 0x80) {
+            *input = span_of(input->data + i + 1, input->size - i - 1);
+            *ret = value;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static int fixed_take(struct span *input, size_t size, uint64_t *ret)
+{
+    if (input->size < size) {
+        return -1;
+    }
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        value |= (uint64_t)input->data[i] << (8 * i);
+    }
+    *input = span_of(input->data + size, input->size - size);
+    *ret = value;
+    return 0;
+}
+
+static int bytes_take(struct span *input, struct span *ret)
+{
+    uint64_t size;
+    if (varint_take(input, &size) || size > input->size) {
+        return -1;
+    }
+    *ret = span_of(input->data, (size_t)size);
+    *input = span_of(input->data + size, input->size - (size_t)size);
+    return 0;
+}
+
+int wire_next(struct span *input, struct wire_field *ret)
+{
+    if (input->size == 0) {
+        return 0;
+    }
+    struct span rest = *input;
+    struct wire_field field = {0};
+    uint64_t tag;
+    if (varint_take(&rest, &tag) || tag >> TAG_TYPE_BITS == 0 || tag > UINT32_MAX) {
+        return -1;
+    }
+    field.number = (uint32_t)(tag >> TAG_TYPE_BITS);
+    int rc;
+    switch (tag & 7) {
+    case WIRE_VARINT:
+        field.type = WIRE_VARINT;
+        rc = varint_take(&rest, &field.value);
+        break;
+    case WIRE_FIXED64:
+        field.type = WIRE_FIXED64;
+        rc = fixed_take(&rest, 8, &field.value);
+        break;
+    case WIRE_FIXED32:
+        field.type = WIRE_FIXED32;
+        rc = fixed_take(&rest, 4, &field.value);
+        break;
+    case WIRE_BYTES:
+        field.type = WIRE_BYTES;
+        rc = bytes_take(&rest, &field.bytes);
+        break;
+    default:
+        rc = -1;
+    }
+    if (rc) {
+        return -1;
+    }
+    field.whole = span_of(input->data, input->size - rest.size);
+    *input = rest;
+    *ret = field;
+    return 1;
+}
+
+static size_t varint_size(uint64_t value)
+{
+    size_t size = 1;
+    while (value >= 0x80) {
+        value >>= 7;
+        size++;
+    }
+    return size;
+}
+
+static void varint_put(struct buffer *out, uint64_t value)
+{
+    uint8_t bytes[VARINT_MAX_BYTES];
+    size_t size = 0;
+    while (value >= 0x80) {
+        bytes[size++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    bytes[size++] = (uint8_t)value;
+    buffer_append(out, bytes, size);
+}
+
+static uint64_t tag_of(uint32_t number, enum wire_type type)
+{
+    assert(number > 0);
+    return (uint64_t)number << TAG_TYPE_BITS | (uint64_t)type;
+}
+
+void wire_put_uint(struct buffer *out, uint32_t number, uint64_t value)
+{
+    if (value) {
+        varint_put(out, tag_of(number, WIRE_VARINT));
+        varint_put(out, value);
+    }
+}
+
+void wire_put_bytes(struct buffer *out, uint32_t number, struct span bytes)
+{
+    if (bytes.size) {
+        wire_put_element(out, number, bytes);
+    }
+}
+
+void wire_put_element(struct buffer *out, uint32_t number, struct span bytes)
+{
+    wire_put_header(out, number, bytes.size);
+    buffer_append(out, bytes.data, bytes.size);
+}
+
+void wire_put_header(struct buffer *out, uint32_t number, size_t size)
+{
+    varint_put(out, tag_of(number, WIRE_BYTES));
+    varint_put(out, size);
+}
+
+size_t wire_element_size(uint32_t number, size_t size)
+{
+    return varint_size(tag_of(number, WIRE_BYTES)) + varint_size(size) + size;
+}

@@ -1,0 +1,34 @@
+/* The listener: nng sockets, connections and their limits. The only part of the daemon that knows nng. */
+#ifndef SERVER_H
+#define SERVER_H
+
+#include "base/counters.h"
+#include "base/error.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "rpc/rpc.h"
+
+#include <stddef.h>
+
+struct server;
+
+struct server_config {
+    const char *const *urls; /* ipc:// or tcp:// */
+    size_t url_count;
+    const struct limits *limits;
+    struct counters *counters;
+    struct rpc *rpc;
+    const struct log *log;
+};
+
+/* "1.5.2" */
+const char *server_nng_version(void);
+
+/* Listens on every URL; requests are answered from here on. On failure nothing is left listening. */
+int server_start(const struct server_config *config, struct server **ret_server, struct error *error);
+
+/* Drains: new requests are answered UNAVAILABLE by rpc (call rpc_stop first); waits until every request under way is
+ * answered and sent, at most timeout_ms, then closes. Blocks. Returns NULL. */
+struct server *server_stop(struct server *server, unsigned timeout_ms);
+
+#endif

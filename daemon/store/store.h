@@ -1,0 +1,223 @@
+/* The store: what the daemon keeps and how it is asked for, whatever engine keeps it.
+ *
+ * Every operation is one `struct store_op`, given to store_run. It is answered by exactly one call of op->done,
+ * perhaps before store_run returns (LMDB reads), perhaps later and from another thread (changes, after the commit
+ * that made them durable). The op and everything it points to stay valid and unchanged until then.
+ *
+ * Every key is built from op->user: an operation can only find what belongs to that user. Each operation is atomic;
+ * several are not. Values have been checked by the caller against the limits; the store asserts, it does not check. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "base/limits.h"
+
+struct store;
+
+enum store_verb {
+    /* Reads. */
+    STORE_GET_CONVERSATION,
+    STORE_LIST_CONVERSATIONS,
+    STORE_GET_MESSAGE,
+    STORE_LIST_MESSAGES,
+    STORE_LIST_USERS,
+    STORE_GET_STATS,
+    /* Changes. */
+    STORE_CREATE_CONVERSATION,
+    STORE_UPDATE_CONVERSATION,
+    STORE_DELETE_CONVERSATION,
+    STORE_UNDELETE_CONVERSATION,
+    STORE_APPEND_MESSAGES,
+    STORE_UPDATE_MESSAGE,
+    STORE_DELETE_MESSAGE,
+    STORE_POP_MESSAGES,
+    STORE_FORGET_USER,
+    STORE_VERB_COUNT
+};
+
+struct store_pair {
+    struct span key;
+    struct span value;
+};
+
+/* What a client says of a conversation. */
+struct store_conversation {
+    struct span title;
+    const struct store_pair *metadata;
+    size_t metadata_count;
+    bool archived;
+    int64_t expire_time_us; /* 0: never */
+};
+
+/* What a client says of a message. */
+struct store_message {
+    struct span message_id; /* empty: none */
+    struct span role;
+    struct span content_type;
+    struct span author;
+    uint32_t token_count;
+    int64_t sent_time_us;
+    const struct store_pair *metadata;
+    size_t metadata_count;
+    struct span content;
+};
+
+enum store_conversation_mask {
+    STORE_MASK_TITLE = 1 << 0,
+    STORE_MASK_METADATA = 1 << 1,
+    STORE_MASK_ARCHIVED = 1 << 2,
+    STORE_MASK_EXPIRE_TIME = 1 << 3,
+};
+
+enum store_message_mask {
+    STORE_MASK_CONTENT = 1 << 0,
+    STORE_MASK_CONTENT_TYPE = 1 << 1,
+    STORE_MASK_MESSAGE_METADATA = 1 << 2,
+    STORE_MASK_TOKEN_COUNT = 1 << 3,
+};
+
+enum store_archived { STORE_ARCHIVED_EXCLUDE, STORE_ARCHIVED_ONLY, STORE_ARCHIVED_INCLUDE };
+enum store_anchor { STORE_LATEST, STORE_BEFORE, STORE_AFTER, STORE_AROUND };
+
+/* An optional number. */
+struct store_expected {
+    bool given;
+    uint64_t value;
+};
+
+/* What an operation brought. Valid only during op->done. */
+struct store_result {
+    bool replayed;          /* the remembered answer of an earlier change with this request_id */
+    struct buffer records;  /* conversations or messages in protobuf encoding, each behind op->record_field */
+    char etag[24];          /* of the conversation after a change, or as a read saw it; ends in NUL */
+    uint64_t first_seq;     /* APPEND_MESSAGES */
+    uint64_t last_seq;      /* APPEND_MESSAGES: of the last message appended; LIST_MESSAGES: the conversation's */
+    int64_t create_time_us; /* APPEND_MESSAGES */
+    bool has_more_before;   /* LIST_MESSAGES */
+    bool has_more_after;
+    struct buffer next;    /* LIST_CONVERSATIONS, LIST_USERS: where the next page starts; empty: there is none */
+    struct store_receipt { /* FORGET_USER */
+        uint64_t conversations;
+        uint64_t messages;
+        uint64_t content_bytes;
+        uint64_t digest[2]; /* high, low */
+        uint64_t commit_id;
+    } receipt;
+    struct store_stats { /* GET_STATS */
+        uint64_t users;
+        uint64_t conversations;
+        uint64_t messages;
+        uint64_t content_bytes;
+        uint64_t used_bytes;
+        uint64_t file_bytes;
+        uint64_t commit_id;
+        uint64_t commits; /* since store_open */
+        uint64_t changes;
+        uint64_t queue_length;
+    } stats;
+};
+
+struct store_op {
+    enum store_verb verb;
+    struct span user;         /* every verb but LIST_USERS and GET_STATS */
+    struct span conversation; /* every verb that is about one conversation */
+    struct span request_id;   /* of a change; empty: not remembered */
+    uint64_t request_hash[2]; /* fingerprint of the request, compared when request_id is met again */
+    int64_t deadline_us;      /* clock_monotonic_us after which the work must not begin; 0: none */
+    uint32_t record_field;    /* protobuf field number each record of the result is put behind */
+    size_t size;              /* bytes this op keeps alive, counted against limits.queue_bytes */
+    union {
+        struct store_conversation create;
+        struct {
+            struct store_conversation conversation;
+            unsigned mask; /* of enum store_conversation_mask */
+            struct span etag;
+        } update;
+        struct {
+            struct span etag;
+            bool purge;
+        } delete;
+        struct {
+            enum store_archived archived;
+            bool show_deleted;
+            size_t page_size;
+            struct span after; /* result.next of the page before; hostile input: any bytes must be safe */
+        } list;                /* LIST_CONVERSATIONS, and LIST_USERS (page_size and after) */
+        struct {
+            const struct store_message *messages;
+            size_t count;
+            bool create_if_missing;
+            struct store_expected expected_last_seq;
+            struct store_expected replace_after_seq;
+        } append;
+        struct {
+            enum store_anchor anchor;
+            uint64_t seq;
+            size_t limit;
+            size_t max_bytes; /* of records; the first record is returned however large */
+            bool basic;       /* leave content and metadata out */
+        } messages;
+        struct {
+            uint64_t seq; /* 0: by message_id */
+            struct span message_id;
+            bool basic;
+        } message; /* GET_MESSAGE, DELETE_MESSAGE (seq) */
+        struct {
+            uint64_t seq;
+            struct store_message message;
+            unsigned mask; /* of enum store_message_mask */
+            uint32_t expected_revision;
+        } edit; /* the result's record has no content and metadata */
+        struct {
+            size_t count;
+            size_t max_bytes;
+            struct store_expected expected_last_seq;
+        } pop;
+    };
+
+    /* Called once; error is NULL on success, and result is NULL on failure. May run on the writer's thread: must
+     * not block. The op may be freed in it. */
+    void (*done)(struct store_op *op, const struct error *error, struct store_result *result);
+    void *arg; /* the caller's */
+
+    struct store_op *next; /* the store's */
+};
+
+struct store_config {
+    const char *data_dir;           /* exists, or is created with mode 0700 */
+    const struct limits *limits;    /* lives as long as the store */
+    uint64_t map_bytes;             /* largest size the data file may reach */
+    uint64_t disk_reserve_bytes;    /* changes that need room are refused when less is free */
+    int64_t deleted_retention_us;   /* from soft deletion to purge */
+    int64_t (*wall_clock_us)(void); /* NULL: clock_wall_us */
+    /* Called when a commit failed in a way that leaves its outcome unknown. Must end the process without answering
+     * anything more. */
+    void (*fatal)(void *arg, const char *message);
+    void *fatal_arg;
+};
+
+struct store_info {
+    const char *engine_version;
+    uint32_t layout;
+    const uint32_t *readable_layouts;
+    size_t readable_count;
+};
+
+/* Opens the data directory, creating what is missing, and starts the writer's thread. On failure *ret_store is
+ * untouched, and the error (reason ERROR_STARTUP) says what to do: another process holds the directory, a newer
+ * layout, a damaged marker, a file of another LMDB version. */
+int store_open(const struct store_config *config, struct store **ret_store, struct error *error);
+
+void store_run(struct store *store, struct store_op *op);
+
+/* False while changes that need room are refused. */
+bool store_takes_writes(struct store *store);
+
+struct store_info store_describe(const struct store *store);
+
+/* Finishes the changes already given to store_run, then closes. A FORGET_USER still under way is answered
+ * SHUTTING_DOWN and goes on at the next start. No store_run may be running or follow. Returns NULL. */
+struct store *store_close(struct store *store);
+
+#endif
