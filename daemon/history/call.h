@@ -1,4 +1,4 @@
-/* What a handler gets, and the form of a method: one row of the table in rpc/methods.c. */
+/* What a handler gets, and the form of a method: a row of the tables in history/methods.h. */
 #ifndef HISTORY_CALL_H
 #define HISTORY_CALL_H
 
@@ -10,7 +10,6 @@
 #include "store/store.h"
 
 #include <protobuf-c/protobuf-c.h>
-#include <stdatomic.h>
 
 /* What the handlers of every call may use. */
 struct service {
@@ -22,15 +21,14 @@ struct service {
     const char *nng_version;
     int64_t start_wall_us;
     int64_t start_monotonic_us;
-    atomic_bool stopping;
 };
 
 /* One request on its way. Its memory lives until the reply is sent. */
 struct call {
-    struct service *service;
+    const struct service *service;
     const ProtobufCMessage *request; /* unpacked and checked */
-    struct arena arena;              /* for what the op points to */
-    struct store_op op;              /* user, conversation, request_id, deadline are filled before handle */
+    struct arena arena;              /* for the request and what the op points to */
+    struct store_op op;              /* request_id, request_hash and deadline are filled before handle */
     struct buffer payload;           /* the encoded response message */
     struct error error;              /* filled when a function returns negative */
 };
@@ -41,13 +39,9 @@ enum call_next {
     CALL_STORE,    /* op is filled: run it, then call reply() */
 };
 
-enum method_scope { SCOPE_ANY, SCOPE_HISTORY, SCOPE_ADMIN };
-
 struct method {
     const char *name;
     const ProtobufCMessageDescriptor *request;
-    enum method_scope scope;
-    bool write;
 
     /* Pure: shape and sizes of the unpacked request, without the store. NULL: nothing to check. */
     int (*check)(const struct limits *limits, const ProtobufCMessage *request, struct error *error);
@@ -55,8 +49,9 @@ struct method {
     /* Fills call->op or answers at once. */
     int (*handle)(struct call *call);
 
-    /* Builds call->payload from what the store brought. NULL when handle never returns CALL_STORE. */
-    int (*reply)(struct call *call, const struct store_result *result);
+    /* Builds call->payload from what the store brought. May take result->records away. NULL when handle never returns
+     * CALL_STORE. */
+    void (*reply)(struct call *call, struct store_result *result);
 };
 
 #endif

@@ -89,7 +89,8 @@ struct store_expected {
 /* What an operation brought. Valid only during op->done. */
 struct store_result {
     bool replayed;          /* the remembered answer of an earlier change with this request_id */
-    struct buffer records;  /* conversations or messages in protobuf encoding, each behind op->record_field */
+    struct buffer records;  /* conversations, messages or (LIST_USERS) user IDs, each behind op->record_field;
+                             * the receiver may take the buffer away and leave an empty one */
     char etag[24];          /* of the conversation after a change, or as a read saw it; ends in NUL */
     uint64_t first_seq;     /* APPEND_MESSAGES */
     uint64_t last_seq;      /* APPEND_MESSAGES: of the last message appended; LIST_MESSAGES: the conversation's */

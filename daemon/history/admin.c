@@ -1,0 +1,144 @@
+/* AdminService: what operators and tools ask about the daemon itself. */
+#include "history/check.h"
+#include "history/methods.h"
+#include "history/page_token.h"
+#include "history/reply.h"
+
+#include "base/clock.h"
+#include "base/wire.h"
+#include "chatlog/v1/admin_service.pb-c.h"
+#include "descriptor_set.h"
+
+static void put_text(struct buffer *out, uint32_t field, const char *text)
+{
+    wire_put_bytes(out, field, span_of_string(text));
+}
+
+static void put_limits(struct buffer *out, uint32_t field, const struct limits *limits)
+{
+#define LIMIT_ROW(name, value, cap, meaning) {#name, limits->name, (cap), meaning},
+    const struct {
+        const char *name;
+        uint64_t value;
+        uint64_t cap;
+        const char *meaning;
+    } rows[] = {CHATLOG_LIMITS(LIMIT_ROW)};
+#undef LIMIT_ROW
+    struct buffer limit = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        buffer_clear(&limit);
+        put_text(&limit, 1, rows[i].name);
+        wire_put_uint(&limit, 2, rows[i].value);
+        wire_put_uint(&limit, 3, rows[i].cap);
+        put_text(&limit, 4, rows[i].meaning);
+        wire_put_element(out, field, buffer_span(&limit));
+        out->failed |= limit.failed;
+    }
+    buffer_free(&limit);
+}
+
+static int info_handle(struct call *call)
+{
+    const struct service *service = call->service;
+    struct buffer *out = &call->payload;
+    struct store_info store = store_describe(service->store);
+    put_text(out, 1, service->version);
+    put_text(out, 2, service->nng_version);
+    put_text(out, 3, store.engine_version);
+    wire_put_uint(out, 4, store.layout);
+    for (size_t i = 0; i < store.readable_count; i++) {
+        wire_put_uint(out, 5, store.readable_layouts[i]); /* unpacked: every decoder takes it */
+    }
+    wire_put_uint(out, 6, (uint64_t)service->start_wall_us);
+    put_limits(out, 7, service->limits);
+    return CALL_ANSWERED;
+}
+
+static int stats_handle(struct call *call)
+{
+    return call_store(call, STORE_GET_STATS, "", "");
+}
+
+static void put_method_counts(struct buffer *out, uint32_t field, const struct method_count *counts)
+{
+    struct buffer row = {0};
+    for (; counts->name; counts++) {
+        unsigned long long calls = atomic_load_explicit(&counts->calls, memory_order_relaxed);
+        if (calls == 0) {
+            continue;
+        }
+        buffer_clear(&row);
+        put_text(&row, 1, counts->name);
+        wire_put_uint(&row, 2, calls);
+        wire_put_uint(&row, 3, atomic_load_explicit(&counts->errors, memory_order_relaxed));
+        wire_put_element(out, field, buffer_span(&row));
+        out->failed |= row.failed;
+    }
+    buffer_free(&row);
+}
+
+static void stats_reply(struct call *call, struct store_result *result)
+{
+    const struct service *service = call->service;
+    const struct store_stats *stats = &result->stats;
+    const uint64_t numbers[] = {
+        stats->users,
+        stats->conversations,
+        stats->messages,
+        stats->content_bytes,
+        stats->used_bytes,
+        stats->file_bytes,
+        stats->commit_id,
+        (uint64_t)(clock_monotonic_us() - service->start_monotonic_us),
+        stats->commits,
+        stats->changes,
+        stats->queue_length,
+        atomic_load_explicit(&service->counters->connections, memory_order_relaxed),
+        atomic_load_explicit(&service->counters->connections_accepted, memory_order_relaxed),
+        atomic_load_explicit(&service->counters->connections_refused, memory_order_relaxed),
+    };
+    for (uint32_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        wire_put_uint(&call->payload, i + 1, numbers[i]); /* in the order of GetStatsResponse's fields */
+    }
+    put_method_counts(&call->payload, 15, service->method_counts);
+}
+
+static const struct page_query users_query = {.filters = 0};
+
+static int users_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
+{
+    const Chatlog__V1__ListUsersRequest *request = (const void *)message;
+    int rc = check_count(limits, "page_size", request->page_size, true, error);
+    return rc ? rc : check_text("page_token", request->page_token, limits->page_token_bytes, error);
+}
+
+static int users_handle(struct call *call)
+{
+    const Chatlog__V1__ListUsersRequest *request = (const void *)call->request;
+    call->op.list.page_size = request->page_size ? request->page_size : call->service->limits->page_default;
+    int rc = page_token_open(&users_query, request->page_token, &call->arena, &call->op.list.after, &call->error);
+    return rc ? rc : call_store(call, STORE_LIST_USERS, "", "");
+}
+
+static void users_reply(struct call *call, struct store_result *result)
+{
+    reply_records(call, result);
+    page_token_put(&call->payload, 2, &users_query, buffer_span(&result->next));
+}
+
+static int descriptor_handle(struct call *call)
+{
+    wire_put_bytes(&call->payload, 1, span_of(chatlog_descriptor_set, chatlog_descriptor_set_size));
+    return CALL_ANSWERED;
+}
+
+const struct method admin_methods[] = {
+    {"chatlog.v1.AdminService/GetServerInfo", &chatlog__v1__get_server_info_request__descriptor, NULL, info_handle,
+     NULL},
+    {"chatlog.v1.AdminService/GetStats", &chatlog__v1__get_stats_request__descriptor, NULL, stats_handle, stats_reply},
+    {"chatlog.v1.AdminService/ListUsers", &chatlog__v1__list_users_request__descriptor, users_check, users_handle,
+     users_reply},
+    {"chatlog.v1.AdminService/GetDescriptorSet", &chatlog__v1__get_descriptor_set_request__descriptor, NULL,
+     descriptor_handle, NULL},
+    {0},
+};

@@ -1,0 +1,226 @@
+#include "rpc/rpc.h"
+
+#include "base/clock.h"
+#include "history/call.h"
+#include "rpc/dispatch.h"
+#include "rpc/envelope.h"
+#include "rpc/validate.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum {
+    SHOWN_BYTES = 80,
+    /* What 1,000 unpacked messages of 64 metadata pairs need beside their text; the text counts twice at most. */
+    UNPACKED_BYTES = 16 * 1024 * 1024,
+    STOPPING_RETRY_MS = 1000,
+};
+
+struct rpc {
+    struct service service;
+    struct dispatch *dispatch;
+    const struct log *log;
+    atomic_bool stopping;
+};
+
+/* One request on its way, from rpc_handle to its answer. Its memory is bounded by the arena's cap. */
+struct rpc_call {
+    struct call call;
+    struct rpc *rpc;
+    struct envelope envelope;
+    const struct method *method; /* NULL until found */
+    struct method_count *count;  /* NULL until found */
+    void (*done)(void *arg, struct span response);
+    void *arg;
+};
+
+struct rpc *rpc_new(const struct rpc_config *config)
+{
+    struct rpc *rpc = calloc(1, sizeof(*rpc));
+    struct dispatch *dispatch = dispatch_new();
+    if (!rpc || !dispatch) {
+        free(rpc);
+        dispatch_free(dispatch);
+        return NULL;
+    }
+    rpc->dispatch = dispatch;
+    rpc->log = config->log;
+    rpc->service = (struct service){
+        .store = config->store,
+        .limits = config->limits,
+        .counters = config->counters,
+        .method_counts = dispatch_counts(dispatch),
+        .version = config->version,
+        .nng_version = config->nng_version,
+        .start_wall_us = clock_wall_us(),
+        .start_monotonic_us = clock_monotonic_us(),
+    };
+    return rpc;
+}
+
+struct rpc *rpc_free(struct rpc *rpc)
+{
+    if (rpc) {
+        dispatch_free(rpc->dispatch);
+        free(rpc);
+    }
+    return NULL;
+}
+
+void rpc_stop(struct rpc *rpc)
+{
+    atomic_store(&rpc->stopping, true);
+}
+
+/* The one place that answers. rc is 0, or negative with the error in call.error. */
+static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
+{
+    struct call *call = &rpc_call->call;
+    if (!rc && call->payload.failed) {
+        rc = error_set(&call->error, ERROR_MEMORY_SHORT, "no memory for the reply");
+        error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
+    }
+    struct buffer response = {0};
+    if (rc) {
+        envelope_put_error(&response, &call->error);
+    } else {
+        envelope_put_payload(&response, buffer_span(&call->payload), replayed);
+    }
+    if (rpc_call->count) {
+        atomic_fetch_add_explicit(&rpc_call->count->calls, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&rpc_call->count->errors, rc ? 1 : 0, memory_order_relaxed);
+    }
+    enum error_code code = error_reason_code(call->error.reason);
+    if (rc && (code == ERROR_INTERNAL || code == ERROR_DATA_LOSS)) {
+        log_warning(rpc_call->rpc->log, "%.*s: %s: %s", SPAN_FORMAT(rpc_call->envelope.method),
+                    error_reason_name(call->error.reason), call->error.message);
+    }
+    rpc_call->done(rpc_call->arg, response.failed ? span_of(NULL, 0) : buffer_span(&response));
+    buffer_free(&response);
+    buffer_free(&call->payload);
+    arena_free(&call->arena);
+    free(rpc_call);
+}
+
+static void store_answered(struct store_op *op, const struct error *error, struct store_result *result)
+{
+    struct rpc_call *rpc_call = op->arg;
+    struct call *call = &rpc_call->call;
+    int rc = 0;
+    if (error) {
+        call->error = *error;
+        rc = -(int)error->reason;
+    } else {
+        rpc_call->method->reply(call, result);
+    }
+    rpc_answer(rpc_call, rc, result && result->replayed);
+}
+
+static void *allocator_alloc(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void allocator_free(void *arena, void *memory)
+{
+    (void)arena, (void)memory; /* all at once, with the arena */
+}
+
+/* Validates the payload, unpacks it into the arena and lets the method check it. */
+static int payload_unpack(struct rpc_call *rpc_call, struct fingerprint *fingerprint)
+{
+    struct call *call = &rpc_call->call;
+    const struct method *method = rpc_call->method;
+    struct span payload = rpc_call->envelope.payload;
+    const struct limits *limits = rpc_call->rpc->service.limits;
+    int rc = validate_message(method->request, payload, limits, fingerprint, &call->error);
+    if (rc) {
+        return rc;
+    }
+    call->arena = arena_new(2 * payload.size + UNPACKED_BYTES);
+    ProtobufCAllocator allocator = {allocator_alloc, allocator_free, &call->arena};
+    call->request = protobuf_c_message_unpack(method->request, &allocator, payload.size, payload.data);
+    if (!call->request) {
+        return error_set(&call->error, ERROR_REQUEST_MALFORMED, "the payload is not a %s that fits in %zu bytes",
+                         method->request->short_name, call->arena.cap);
+    }
+    return method->check ? method->check(limits, call->request, &call->error) : 0;
+}
+
+static int method_find(struct rpc_call *rpc_call)
+{
+    struct rpc *rpc = rpc_call->rpc;
+    struct span name = rpc_call->envelope.method;
+    rpc_call->method = dispatch_find(rpc->dispatch, name, &rpc_call->count);
+    if (!rpc_call->method) {
+        name.size = name.size < SHOWN_BYTES ? name.size : SHOWN_BYTES;
+        return error_set(&rpc_call->call.error, ERROR_METHOD_UNKNOWN,
+                         "there is no method \"%.*s\"; AdminService/GetDescriptorSet tells which there are",
+                         SPAN_FORMAT(name));
+    }
+    return 0;
+}
+
+/* Fills what every operation of the store is given. */
+static void op_prepare(struct rpc_call *rpc_call, const struct fingerprint *fingerprint, int64_t received_us)
+{
+    const struct envelope *envelope = &rpc_call->envelope;
+    struct store_op *op = &rpc_call->call.op;
+    XXH128_hash_t method = XXH3_128bits(envelope->method.data, envelope->method.size);
+    op->request_id = envelope->request_id;
+    op->request_hash[0] = fingerprint->high ^ method.high64;
+    op->request_hash[1] = fingerprint->low ^ method.low64;
+    op->deadline_us = received_us + (int64_t)envelope->timeout_ms * CLOCK_MILLISECOND_US;
+    op->done = store_answered;
+    op->arg = rpc_call;
+}
+
+/* Returns what the method's handle returns. */
+static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t received_us)
+{
+    struct call *call = &rpc_call->call;
+    int rc = envelope_decode(request, rpc_call->rpc->service.limits, &rpc_call->envelope, &call->error);
+    if (!rc) {
+        rc = method_find(rpc_call);
+    }
+    if (rc) {
+        return rc;
+    }
+    if (atomic_load_explicit(&rpc_call->rpc->stopping, memory_order_relaxed)) {
+        error_set(&call->error, ERROR_SHUTTING_DOWN, "the daemon is stopping");
+        return error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
+    }
+    struct fingerprint fingerprint = {0};
+    rc = payload_unpack(rpc_call, &fingerprint);
+    if (rc) {
+        return rc;
+    }
+    op_prepare(rpc_call, &fingerprint, received_us);
+    if (clock_monotonic_us() > call->op.deadline_us) {
+        return error_set(&call->error, ERROR_DEADLINE_PASSED, "the request waited longer than its %u ms",
+                         rpc_call->envelope.timeout_ms);
+    }
+    rc = rpc_call->method->handle(call);
+    call->op.size = request.size + call->arena.used;
+    return rc;
+}
+
+void rpc_handle(struct rpc *rpc, struct span request, int64_t received_us,
+                void (*done)(void *arg, struct span response), void *arg)
+{
+    struct rpc_call *rpc_call = calloc(1, sizeof(*rpc_call));
+    if (!rpc_call) {
+        done(arg, span_of(NULL, 0));
+        return;
+    }
+    rpc_call->rpc = rpc;
+    rpc_call->call.service = &rpc->service;
+    rpc_call->done = done;
+    rpc_call->arg = arg;
+    int rc = call_begin(rpc_call, request, received_us);
+    if (rc == CALL_STORE) {
+        store_run(rpc->service.store, &rpc_call->call.op);
+    } else {
+        rpc_answer(rpc_call, rc, false);
+    }
+}

@@ -1,0 +1,144 @@
+#include "support/rpc_client.h"
+
+#include "base/clock.h"
+#include "base/wire.h"
+#include "support/directory.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void fatal(void *arg, const char *message)
+{
+    (void)arg;
+    fail_msg("the store gave up: %s", message);
+}
+
+struct rpc_fixture *rpc_fixture_new(void)
+{
+    struct rpc_fixture *fixture = calloc(1, sizeof(*fixture));
+    assert_non_null(fixture);
+    fixture->directory = directory_new();
+    fixture->limits = LIMITS_DEFAULT;
+    fixture->log = log_new(LOG_LEVEL_ERROR);
+    struct store_config store = {
+        .data_dir = fixture->directory,
+        .limits = &fixture->limits,
+        .map_bytes = (uint64_t)1 << 30,
+        .deleted_retention_us = (int64_t)3600 * CLOCK_SECOND_US,
+        .fatal = fatal,
+    };
+    struct error error;
+    if (store_open(&store, &fixture->store, &error)) {
+        fail_msg("store_open: %s", error.message);
+    }
+    struct rpc_config rpc = {
+        .store = fixture->store,
+        .limits = &fixture->limits,
+        .counters = &fixture->counters,
+        .log = &fixture->log,
+        .version = "test",
+        .nng_version = "none",
+    };
+    fixture->rpc = rpc_new(&rpc);
+    assert_non_null(fixture->rpc);
+    return fixture;
+}
+
+struct rpc_fixture *rpc_fixture_free(struct rpc_fixture *fixture)
+{
+    store_close(fixture->store);
+    rpc_free(fixture->rpc);
+    directory_remove(fixture->directory);
+    free(fixture);
+    return NULL;
+}
+
+static void field_put(struct buffer *out, const struct field *field)
+{
+    unsigned repeat = field->repeat ? field->repeat : 1;
+    struct buffer value = {0};
+    if (field->sub) {
+        value = fields_encode(field->sub);
+        for (unsigned i = 0; i < repeat; i++) {
+            wire_put_element(out, field->number, buffer_span(&value));
+        }
+    } else if (field->text) {
+        for (unsigned i = 0; i < repeat; i++) {
+            buffer_append(&value, field->text, strlen(field->text));
+        }
+        wire_put_element(out, field->number, buffer_span(&value));
+    } else {
+        wire_put_uint(out, field->number, field->value);
+    }
+    buffer_free(&value);
+}
+
+struct buffer fields_encode(const struct field *fields)
+{
+    struct buffer out = {0};
+    for (; fields->number; fields++) {
+        field_put(&out, fields);
+    }
+    assert_false(out.failed);
+    return out;
+}
+
+struct waiter {
+    pthread_mutex_t mutex;
+    pthread_cond_t answered;
+    Chatlog__V1__Response *response;
+};
+
+static void response_take(void *arg, struct span bytes)
+{
+    struct waiter *waiter = arg;
+    pthread_mutex_lock(&waiter->mutex);
+    waiter->response = chatlog__v1__response__unpack(NULL, bytes.size, bytes.data);
+    pthread_cond_signal(&waiter->answered);
+    pthread_mutex_unlock(&waiter->mutex);
+}
+
+Chatlog__V1__Response *rpc_send(struct rpc_fixture *fixture, struct span request)
+{
+    struct waiter waiter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL};
+    rpc_handle(fixture->rpc, request, clock_monotonic_us(), response_take, &waiter);
+    pthread_mutex_lock(&waiter.mutex);
+    while (!waiter.response) {
+        pthread_cond_wait(&waiter.answered, &waiter.mutex);
+    }
+    pthread_mutex_unlock(&waiter.mutex);
+    return waiter.response;
+}
+
+Chatlog__V1__Response *rpc_call(struct rpc_fixture *fixture, const char *method, const struct field *fields,
+                                const char *request_id)
+{
+    char name[128];
+    snprintf(name, sizeof(name), "%s%s", strchr(method, '/') ? "" : "chatlog.v1.HistoryService/", method);
+    struct buffer payload = fields_encode(fields);
+    struct buffer request = {0};
+    wire_put_bytes(&request, 1, span_of_string(name));
+    wire_put_bytes(&request, 2, buffer_span(&payload));
+    wire_put_bytes(&request, 4, span_of_string(request_id));
+    Chatlog__V1__Response *response = rpc_send(fixture, buffer_span(&request));
+    buffer_free(&payload);
+    buffer_free(&request);
+    return response;
+}
+
+void rpc_expect(struct rpc_fixture *fixture, const char *method, const struct field *fields, const char *reason)
+{
+    Chatlog__V1__Response *response = rpc_call(fixture, method, fields, NULL);
+    if (strcmp(response->reason, reason) != 0) {
+        fail_msg("%s answered \"%s\" (%s) instead of \"%s\"", method, response->reason, response->message, reason);
+    }
+    assert_true((response->code == 0) == (reason[0] == '\0'));
+    assert_true((response->message[0] == '\0') == (reason[0] == '\0'));
+    chatlog__v1__response__free_unpacked(response, NULL);
+}
