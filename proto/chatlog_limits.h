@@ -33,7 +33,7 @@
 
 /* The values without a configuration, as constants: CHATLOG_LIMIT_id_bytes and so on. */
 #define CHATLOG_LIMIT_CONSTANT(name, value, cap, meaning) CHATLOG_LIMIT_##name = (value), CHATLOG_CAP_##name = (cap),
-enum chatlog_limit { CHATLOG_LIMITS(CHATLOG_LIMIT_CONSTANT) };
+enum { CHATLOG_LIMITS(CHATLOG_LIMIT_CONSTANT) };
 #undef CHATLOG_LIMIT_CONSTANT
 
 #endif

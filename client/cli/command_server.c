@@ -1,0 +1,68 @@
+/* Commands about the daemon itself, and about a user as a whole. */
+#include "chatlog_limits.h"
+#include "cli/commands.h"
+#include "cli/report.h"
+
+#include <stdlib.h>
+
+const char *forget_check(const struct options *options)
+{
+    return options->yes ? NULL : "this removes everything of the user for good; add --yes to do it";
+}
+
+int command_forget(struct session *session)
+{
+    const char *user_id = session_operand(session, 0);
+    struct chatlog_call_options call = session->call;
+    struct chatlog_receipt receipt;
+    struct chatlog_error error;
+    if (call.timeout_ms == 0) {
+        call.timeout_ms = CHATLOG_LIMIT_timeout_ms; /* the answer comes when the last record is gone */
+    }
+    if (chatlog_forget_user(session->client, user_id, &call, &receipt, &error) != 0) {
+        return session_fail(session, &error);
+    }
+    session->printer->receipt(session->out, user_id, &receipt);
+    return EXIT_SUCCESS;
+}
+
+int command_info(struct session *session)
+{
+    struct chatlog_server_info info;
+    struct chatlog_error error;
+    if (chatlog_get_server_info(session->client, &session->call, &info, &error) != 0) {
+        return session_fail(session, &error);
+    }
+    session->printer->info(session->out, &info);
+    chatlog_server_info_free(&info);
+    return EXIT_SUCCESS;
+}
+
+int command_stats(struct session *session)
+{
+    struct chatlog_stats stats;
+    struct chatlog_error error;
+    if (chatlog_get_stats(session->client, &session->call, &stats, &error) != 0) {
+        return session_fail(session, &error);
+    }
+    session->printer->stats(session->out, &stats);
+    chatlog_stats_free(&stats);
+    return EXIT_SUCCESS;
+}
+
+int command_health(struct session *session)
+{
+    bool serving;
+    struct chatlog_error error;
+    if (chatlog_check_health(session->client, &session->call, &serving, &error) != 0) {
+        return session_fail(session, &error);
+    }
+    session->printer->health(session->out, serving);
+    if (!serving) {
+        report_failure("UNAVAILABLE", "NOT_SERVING",
+                       "The daemon answers, but it is stopping or takes no changes (is its disk full?).\n"
+                       "  Its log says more.");
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,34 @@
+/* What the printers share. */
+#include "cli/printer.h"
+
+#include <string.h>
+
+#define FIELD(name)                                                                                                    \
+    {                                                                                                                  \
+#name, offsetof(struct chatlog_stats, name)                                                                    \
+    }
+
+const struct stats_field stats_fields[] = {
+    FIELD(users),
+    FIELD(conversations),
+    FIELD(messages),
+    FIELD(content_bytes),
+    FIELD(used_bytes),
+    FIELD(file_bytes),
+    FIELD(commit_id),
+    FIELD(uptime_us),
+    FIELD(commits),
+    FIELD(changes),
+    FIELD(queue_length),
+    FIELD(connections),
+    FIELD(connections_accepted),
+    FIELD(connections_refused),
+    {NULL, 0},
+};
+
+uint64_t stats_value(const struct chatlog_stats *stats, const struct stats_field *field)
+{
+    uint64_t value;
+    memcpy(&value, (const char *)stats + field->offset, sizeof(value));
+    return value;
+}

@@ -1,0 +1,44 @@
+/* How results are shown: one set of functions per output form. They only write; errors of writing stay in the FILE. */
+#ifndef CLI_PRINTER_H
+#define CLI_PRINTER_H
+
+#include "chatlog.h"
+
+#include <stdio.h>
+
+/* What an import did. */
+struct import_counts {
+    uint64_t lines;         /* read, without blank ones */
+    uint64_t failed;        /* of them */
+    uint64_t conversations; /* created */
+    uint64_t messages;      /* appended */
+    uint64_t present;       /* messages that had been stored before */
+};
+
+struct printer {
+    void (*conversation)(FILE *out, const struct chatlog_conversation *conversation);
+    /* After a change of that name: "renamed". */
+    void (*changed)(FILE *out, const char *change, const struct chatlog_conversation *conversation);
+    void (*purged)(FILE *out, const char *user_id, const char *conversation_id);
+    void (*message)(FILE *out, const struct chatlog_message *message);
+    void (*appended)(FILE *out, const struct chatlog_append_result *result);
+    void (*receipt)(FILE *out, const char *user_id, const struct chatlog_receipt *receipt);
+    void (*info)(FILE *out, const struct chatlog_server_info *info);
+    void (*stats)(FILE *out, const struct chatlog_stats *stats);
+    void (*health)(FILE *out, bool serving);
+    void (*imported)(FILE *out, const struct import_counts *counts);
+};
+
+extern const struct printer printer_text;
+extern const struct printer printer_json;
+
+/* The numbers of GetStats, so that both forms show the same ones in the same order. Ends in a row without a name. */
+struct stats_field {
+    const char *name;
+    size_t offset; /* of a uint64_t in struct chatlog_stats */
+};
+extern const struct stats_field stats_fields[];
+
+uint64_t stats_value(const struct chatlog_stats *stats, const struct stats_field *field);
+
+#endif

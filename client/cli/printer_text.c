@@ -1,0 +1,160 @@
+/* Results for people. Everything that came from a client goes through escape_*. */
+#include "cli/escape.h"
+#include "cli/printer.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define CONTENT_INDENT "    "
+
+/* "  name text" when there is a text. */
+static void text_member(FILE *out, const char *name, const char *text)
+{
+    if (text && *text) {
+        fprintf(out, "  %s ", name);
+        escape_line(out, text, strlen(text));
+    }
+}
+
+static void text_pairs(FILE *out, const struct chatlog_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        fputs("  ", out);
+        escape_line(out, pairs[i].key, strlen(pairs[i].key));
+        fputc('=', out);
+        escape_line(out, pairs[i].value, strlen(pairs[i].value));
+    }
+}
+
+static void text_conversation(FILE *out, const struct chatlog_conversation *conversation)
+{
+    const char *state = conversation->delete_time_us ? "deleted" : conversation->archived ? "archived" : "";
+    fprintf(out, "%s  %8" PRIu64 " messages  %-8s  ", time_text(conversation->activity_time_us).text,
+            conversation->message_count, state);
+    escape_line(out, conversation->conversation_id, strlen(conversation->conversation_id));
+    text_member(out, "", conversation->title);
+    text_pairs(out, conversation->metadata, conversation->metadata_count);
+    fputc('\n', out);
+}
+
+static void text_changed(FILE *out, const char *change, const struct chatlog_conversation *conversation)
+{
+    fprintf(out, "%s conversation ", change);
+    escape_line(out, conversation->conversation_id, strlen(conversation->conversation_id));
+    text_member(out, "", conversation->title);
+    if (conversation->purge_time_us) {
+        fprintf(out, "\nit can be undeleted until %s", time_text(conversation->purge_time_us).text);
+    }
+    fputc('\n', out);
+}
+
+static void text_purged(FILE *out, const char *user_id, const char *conversation_id)
+{
+    fputs("purged conversation ", out);
+    escape_line(out, conversation_id, strlen(conversation_id));
+    fputs(" of ", out);
+    escape_line(out, user_id, strlen(user_id));
+    fputc('\n', out);
+}
+
+static void text_content(FILE *out, const struct chatlog_message *message)
+{
+    const char *type = message->content_type;
+    if (strncmp(type, "text/", 5) == 0 || strcmp(type, "application/json") == 0) {
+        fputs(CONTENT_INDENT, out);
+        escape_block(out, message->content, message->content_length, CONTENT_INDENT);
+        fputc('\n', out);
+    } else {
+        fprintf(out, CONTENT_INDENT "(%zu bytes; --output json shows them)\n", message->content_length);
+    }
+}
+
+static void text_message(FILE *out, const struct chatlog_message *message)
+{
+    fprintf(out, "#%" PRIu64 "  ", message->seq);
+    escape_line(out, message->role, strlen(message->role));
+    fprintf(out, "  %s", time_text(message->create_time_us).text);
+    if (strcmp(message->content_type, "text/plain") != 0) {
+        text_member(out, "", message->content_type);
+    }
+    text_member(out, "by", message->author);
+    text_member(out, "id", message->message_id);
+    if (message->token_count) {
+        fprintf(out, "  tokens %" PRIu32, message->token_count);
+    }
+    if (message->sent_time_us) {
+        fprintf(out, "  sent %s", time_text(message->sent_time_us).text);
+    }
+    if (message->update_time_us) {
+        fprintf(out, "  revision %" PRIu32 " of %s", message->revision, time_text(message->update_time_us).text);
+    }
+    text_pairs(out, message->metadata, message->metadata_count);
+    fputc('\n', out);
+    text_content(out, message);
+}
+
+static void text_appended(FILE *out, const struct chatlog_append_result *result)
+{
+    fprintf(out, result->replayed ? "had been appended as message %" PRIu64 "\n" : "appended message %" PRIu64 "\n",
+            result->last_seq);
+}
+
+static void text_receipt(FILE *out, const char *user_id, const struct chatlog_receipt *receipt)
+{
+    fputs("forgot user ", out);
+    escape_line(out, user_id, strlen(user_id));
+    fprintf(out,
+            "\nremoved %" PRIu64 " conversations, %" PRIu64 " messages, %" PRIu64 " bytes of content\n"
+            "digest %s, commit %" PRIu64 "\n",
+            receipt->conversations, receipt->messages, receipt->content_bytes, receipt->digest, receipt->commit_id);
+}
+
+static void text_info(FILE *out, const struct chatlog_server_info *info)
+{
+    fprintf(out, "chatlogd %s (nng %s, LMDB %s)\nstarted %s\nstore layout %" PRIu32 ", can read", info->version,
+            info->nng_version, info->lmdb_version, time_text(info->start_time_us).text, info->layout);
+    for (size_t i = 0; i < info->readable_layout_count; i++) {
+        fprintf(out, " %" PRIu32, info->readable_layouts[i]);
+    }
+    fputs("\nlimits (value, hard cap):\n", out);
+    for (size_t i = 0; i < info->limit_count; i++) {
+        const struct chatlog_limit *limit = &info->limits[i];
+        fprintf(out, "  %-22s %12" PRIu64 " %12" PRIu64 "  %s\n", limit->name, limit->value, limit->cap,
+                limit->meaning);
+    }
+}
+
+static void text_stats(FILE *out, const struct chatlog_stats *stats)
+{
+    for (const struct stats_field *field = stats_fields; field->name; field++) {
+        fprintf(out, "%-22s %16" PRIu64 "\n", field->name, stats_value(stats, field));
+    }
+    for (size_t i = 0; i < stats->method_count; i++) {
+        const struct chatlog_method_stats *method = &stats->methods[i];
+        fprintf(out, "%-50s %12" PRIu64 " calls %8" PRIu64 " errors\n", method->method, method->calls, method->errors);
+    }
+}
+
+static void text_health(FILE *out, bool serving)
+{
+    fputs(serving ? "serving\n" : "not serving\n", out);
+}
+
+static void text_imported(FILE *out, const struct import_counts *counts)
+{
+    fprintf(out, "imported %" PRIu64 " conversations, %" PRIu64 " messages (%" PRIu64 " already present)\n",
+            counts->conversations, counts->messages, counts->present);
+}
+
+const struct printer printer_text = {
+    .conversation = text_conversation,
+    .changed = text_changed,
+    .purged = text_purged,
+    .message = text_message,
+    .appended = text_appended,
+    .receipt = text_receipt,
+    .info = text_info,
+    .stats = text_stats,
+    .health = text_health,
+    .imported = text_imported,
+};

@@ -1,0 +1,61 @@
+/* The connection to the daemon: which one, and whether it is there. */
+#include "cli/session.h"
+
+#include "cli/report.h"
+
+#include <stdlib.h>
+
+enum { READY_TIMEOUT_MS = 2000, MILLISECONDS = 1000 };
+
+static int session_unreachable(const struct session *session, const struct chatlog_error *error)
+{
+    report_failure(chatlog_code_name((int)error->code), error->reason,
+                   "No daemon answers at %s.\n"
+                   "  Check that chatlogd runs (`systemctl status chatlogd`), that it listens there, and that you may\n"
+                   "  open its socket; name another with --server URL or CHATLOG_SERVER.",
+                   session->url);
+    return EXIT_UNREACHABLE;
+}
+
+int session_open(struct session *session)
+{
+    const struct options *options = session->options;
+    const char *environment = getenv("CHATLOG_SERVER");
+    session->url = options->server                 ? options->server
+                   : (environment && *environment) ? environment
+                                                   : CHATLOG_DEFAULT_URL;
+    session->call.timeout_ms = (uint32_t)options->timeout.value * MILLISECONDS;
+    struct chatlog_error error;
+    if (chatlog_open(session->url, &session->client, &error) != 0) {
+        report_call(&error);
+        return error.code == CHATLOG_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILURE;
+    }
+    uint32_t wait_ms = READY_TIMEOUT_MS;
+    if (session->call.timeout_ms > 0 && session->call.timeout_ms < wait_ms) {
+        wait_ms = session->call.timeout_ms;
+    }
+    if (chatlog_wait_ready(session->client, wait_ms, &error) != 0) {
+        return error.code == CHATLOG_UNAVAILABLE ? session_unreachable(session, &error) : report_call(&error);
+    }
+    return 0;
+}
+
+void session_close(struct session *session)
+{
+    session->client = chatlog_close(session->client);
+}
+
+int session_fail(const struct session *session, const struct chatlog_error *error)
+{
+    struct chatlog_error ready;
+    if (error->code == CHATLOG_UNAVAILABLE &&
+        chatlog_wait_ready(session->client, READY_TIMEOUT_MS, &ready) == CHATLOG_UNAVAILABLE) {
+        return session_unreachable(session, error);
+    }
+    return report_call(error);
+}
+
+const char *session_operand(const struct session *session, size_t i)
+{
+    return i < session->options->operand_count ? session->options->operands[i] : "";
+}

@@ -1,0 +1,141 @@
+/* The calls about the daemon itself. */
+#include "error.h"
+#include "unary.h"
+
+#include "chatlog/v1/admin_service.pb-c.h"
+#include "grpc/health/v1/health.pb-c.h"
+
+/* ---- Server info ------------------------------------------------------------------------------------------------- */
+
+static int read_info(const struct chatlog_result *result, struct chatlog_server_info *ret_info,
+                     struct chatlog_error *error)
+{
+    const Chatlog__V1__GetServerInfoResponse *response = (const Chatlog__V1__GetServerInfoResponse *)result->message;
+    struct chatlog_limit *limits = chatlog_arena_get(result->memory, response->n_limits, sizeof *limits);
+    if (limits == NULL)
+        return chatlog_error_memory(error);
+    for (size_t i = 0; i < response->n_limits; i++) {
+        const Chatlog__V1__Limit *limit = response->limits[i];
+        limits[i] = (struct chatlog_limit){limit->name, limit->value, limit->cap, limit->meaning};
+    }
+    *ret_info = (struct chatlog_server_info){
+        .version = response->version,
+        .nng_version = response->nng_version,
+        .lmdb_version = response->lmdb_version,
+        .layout = response->layout,
+        .readable_layouts = response->readable_layouts,
+        .readable_layout_count = response->n_readable_layouts,
+        .start_time_us = response->start_time_us,
+        .limits = limits,
+        .limit_count = response->n_limits,
+        .memory = result->memory,
+    };
+    return 0;
+}
+
+int chatlog_get_server_info(struct chatlog *client, const struct chatlog_call_options *options,
+                            struct chatlog_server_info *ret_info, struct chatlog_error *error)
+{
+    int code = CHATLOG_REQUIRE(error, {client, "client"}, {ret_info, "ret_info"});
+    if (code != 0)
+        return code;
+    Chatlog__V1__GetServerInfoRequest request;
+    chatlog__v1__get_server_info_request__init(&request);
+    struct chatlog_result result;
+    code = chatlog_unary_call(client, METHOD_GET_SERVER_INFO, &request.base, options, &result, error);
+    if (code != 0)
+        return code;
+    code = read_info(&result, ret_info, error);
+    if (code != 0)
+        chatlog_arena_free(result.memory);
+    return code;
+}
+
+void chatlog_server_info_free(struct chatlog_server_info *info)
+{
+    if (info == NULL)
+        return;
+    chatlog_arena_free(info->memory);
+    *info = (struct chatlog_server_info){0};
+}
+
+/* ---- Statistics -------------------------------------------------------------------------------------------------- */
+
+static int read_stats(const struct chatlog_result *result, struct chatlog_stats *ret_stats, struct chatlog_error *error)
+{
+    const Chatlog__V1__GetStatsResponse *response = (const Chatlog__V1__GetStatsResponse *)result->message;
+    struct chatlog_method_stats *methods = chatlog_arena_get(result->memory, response->n_methods, sizeof *methods);
+    if (methods == NULL)
+        return chatlog_error_memory(error);
+    for (size_t i = 0; i < response->n_methods; i++) {
+        const Chatlog__V1__MethodStats *method = response->methods[i];
+        methods[i] = (struct chatlog_method_stats){method->method, method->calls, method->errors};
+    }
+    *ret_stats = (struct chatlog_stats){
+        .users = response->users,
+        .conversations = response->conversations,
+        .messages = response->messages,
+        .content_bytes = response->content_bytes,
+        .used_bytes = response->used_bytes,
+        .file_bytes = response->file_bytes,
+        .commit_id = response->commit_id,
+        .uptime_us = response->uptime_us,
+        .commits = response->commits,
+        .changes = response->changes,
+        .queue_length = response->queue_length,
+        .connections = response->connections,
+        .connections_accepted = response->connections_accepted,
+        .connections_refused = response->connections_refused,
+        .methods = methods,
+        .method_count = response->n_methods,
+        .memory = result->memory,
+    };
+    return 0;
+}
+
+int chatlog_get_stats(struct chatlog *client, const struct chatlog_call_options *options,
+                      struct chatlog_stats *ret_stats, struct chatlog_error *error)
+{
+    int code = CHATLOG_REQUIRE(error, {client, "client"}, {ret_stats, "ret_stats"});
+    if (code != 0)
+        return code;
+    Chatlog__V1__GetStatsRequest request;
+    chatlog__v1__get_stats_request__init(&request);
+    struct chatlog_result result;
+    code = chatlog_unary_call(client, METHOD_GET_STATS, &request.base, options, &result, error);
+    if (code != 0)
+        return code;
+    code = read_stats(&result, ret_stats, error);
+    if (code != 0)
+        chatlog_arena_free(result.memory);
+    return code;
+}
+
+void chatlog_stats_free(struct chatlog_stats *stats)
+{
+    if (stats == NULL)
+        return;
+    chatlog_arena_free(stats->memory);
+    *stats = (struct chatlog_stats){0};
+}
+
+/* ---- Health ------------------------------------------------------------------------------------------------------ */
+
+int chatlog_check_health(struct chatlog *client, const struct chatlog_call_options *options, bool *ret_serving,
+                         struct chatlog_error *error)
+{
+    int code = CHATLOG_REQUIRE(error, {client, "client"}, {ret_serving, "ret_serving"});
+    if (code != 0)
+        return code;
+    Grpc__Health__V1__HealthCheckRequest request;
+    grpc__health__v1__health_check_request__init(&request);
+    struct chatlog_result result;
+    code = chatlog_unary_call(client, METHOD_CHECK_HEALTH, &request.base, options, &result, error);
+    if (code != 0)
+        return code;
+    const Grpc__Health__V1__HealthCheckResponse *response =
+        (const Grpc__Health__V1__HealthCheckResponse *)result.message;
+    *ret_serving = response->status == GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
+    chatlog_arena_free(result.memory);
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* What an operator can set: one table of options for the command line, the configuration file, --help and
+ * --print-config. Knows nothing of what the values are used for. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "server_url.h"
+
+#include <stdio.h>
+
+enum {
+    CONFIG_PATH_BYTES = 1024, /* of data-dir, with the NUL */
+    CONFIG_URLS_MAX = 16,
+};
+
+struct config {
+    char data_dir[CONFIG_PATH_BYTES];
+    char urls[CONFIG_URLS_MAX][SERVER_URL_BYTES];
+    size_t url_count; /* at least 1 */
+    uint64_t map_bytes;
+    uint64_t disk_reserve_bytes;
+    uint64_t deleted_retention_s;
+    enum log_level log_level;
+    struct limits limits;
+};
+
+enum config_action { CONFIG_RUN, CONFIG_PRINT, CONFIG_HELP, CONFIG_VERSION };
+
+struct config_error {
+    int exit_status;   /* EX_USAGE for the command line, EX_CONFIG for the file */
+    char message[768]; /* one line: where, what was wrong, what is allowed */
+};
+
+/* Reads the command line and the file it names; the command line wins. Returns 0 with *ret_config and *ret_action set
+ * (with CONFIG_HELP and CONFIG_VERSION only the action), or -1 with *error filled. */
+int config_load(int argc, const char *const *argv, struct config *ret_config, enum config_action *ret_action,
+                struct config_error *error);
+
+/* The configuration as a file that config_load accepts, each option under a comment on its meaning and range. */
+void config_print(const struct config *config, FILE *out);
+
+/* Every option with its meaning, range and default. */
+void config_help(FILE *out);
+
+#endif

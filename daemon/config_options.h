@@ -1,0 +1,47 @@
+/* The option table, and values as text: parsed, formatted, and what is allowed in words. Private to config*.c. */
+#ifndef CONFIG_OPTIONS_H
+#define CONFIG_OPTIONS_H
+
+#include "config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum config_kind { CONFIG_PATH, CONFIG_URLS, CONFIG_SIZE, CONFIG_DURATION, CONFIG_NUMBER, CONFIG_LEVEL };
+
+enum {
+    CONFIG_NAME_BYTES = 40,
+    CONFIG_MEANING_BYTES = 160,
+    CONFIG_TEXT_BYTES = 160, /* of a value or a range as text, paths and URLs aside */
+};
+
+struct config_option {
+    char name[CONFIG_NAME_BYTES]; /* "data-dir" */
+    enum config_kind kind;
+    size_t offset;    /* in struct config */
+    uint64_t minimum; /* of numbers */
+    uint64_t maximum;
+    char meaning[CONFIG_MEANING_BYTES];
+};
+
+/* The options one after the other; NULL after the last. Fills *ret_option. */
+bool config_option_at(size_t index, struct config_option *ret_option);
+bool config_option_find(const char *name, struct config_option *ret_option);
+
+struct config config_defaults(void);
+
+/* Sets the option to the value (URLs: adds it). False when it is not allowed; then `why` says what is. */
+bool config_option_set(const struct config_option *option, const char *value, struct config *config,
+                       char why[CONFIG_TEXT_BYTES]);
+
+/* "a size from 1 to 64M; K, M, G and T are powers of 1024" */
+void config_option_range(const struct config_option *option, char range[CONFIG_TEXT_BYTES]);
+
+/* "4M", "30d". Not for CONFIG_PATH and CONFIG_URLS. */
+void config_option_format(const struct config_option *option, const struct config *config,
+                          char text[CONFIG_TEXT_BYTES]);
+
+/* Reads a file into *config. Returns 0, or -1 with *error filled (config_file.c). */
+int config_file_load(const char *path, struct config *config, struct config_error *error);
+
+#endif

@@ -1,0 +1,206 @@
+/* Start and stop, in order. Everything that can be wrong at the start ends here with a sentence and an exit status. */
+#include "base/log.h"
+#include "config.h"
+#include "rpc/rpc.h"
+#include "server.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum {
+    DRAIN_MS = 10000,
+    CONNECTIONS_ALARM_S = 20, /* to drain and close the connections */
+    STORE_ALARM_S = 60,       /* to finish the changes that are queued */
+    LAST_ALARM_S = 5,
+    OTHER_FILES = 256, /* of the process besides connections: data, nng, handshakes under way */
+};
+
+struct parts {
+    struct store *store;
+    struct rpc *rpc;
+    struct server *server;
+};
+
+static void __attribute__((noreturn)) late_end(const char *line, int status)
+{
+    ssize_t rc = write(STDERR_FILENO, line, strlen(line));
+    (void)rc;
+    _exit(status);
+}
+
+/* nng_close can wait for ever (nng #1543, #1813). What was acknowledged is on disk: ending is safe. */
+static void connections_late(int signal)
+{
+    (void)signal;
+    late_end("chatlogd: the connections do not close; ending without them\n", EX_OK);
+}
+
+static void store_late(int signal)
+{
+    (void)signal;
+    late_end("chatlogd: the store does not close; ending, what was acknowledged is on disk\n", EX_TEMPFAIL);
+}
+
+static void alarm_set(void (*late)(int signal), unsigned seconds)
+{
+    struct sigaction action = {.sa_handler = late};
+    sigaction(SIGALRM, &action, NULL);
+    alarm(seconds);
+}
+
+static void store_fatal(void *arg, const char *message)
+{
+    const struct log *log = arg;
+    log_error(log, "%s; ending at once, without answering", message);
+    _exit(EX_IOERR);
+}
+
+/* Every connection is a file. */
+static bool files_raise(uint64_t connections, const struct log *log)
+{
+    struct rlimit files;
+    rlim_t wanted = (rlim_t)connections + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= wanted) {
+        return true;
+    }
+    if (files.rlim_max < wanted) {
+        log_error(log,
+                  "connections = %" PRIu64 " needs %ju open files, and the hard limit is %ju: lower connections, or "
+                  "raise the limit (LimitNOFILE of systemd, ulimit -Hn)",
+                  connections, (uintmax_t)wanted, (uintmax_t)files.rlim_max);
+        return false;
+    }
+    files.rlim_cur = wanted;
+    return setrlimit(RLIMIT_NOFILE, &files) == 0;
+}
+
+static int parts_start(const struct config *config, struct counters *counters, struct log *log, struct parts *parts,
+                       struct error *error)
+{
+    const char *urls[CONFIG_URLS_MAX];
+    for (size_t i = 0; i < config->url_count; i++) {
+        urls[i] = config->urls[i];
+    }
+    struct store_config store_config = {.data_dir = config->data_dir,
+                                        .limits = &config->limits,
+                                        .map_bytes = config->map_bytes,
+                                        .disk_reserve_bytes = config->disk_reserve_bytes,
+                                        .deleted_retention_us = (int64_t)config->deleted_retention_s * 1000000,
+                                        .fatal = store_fatal,
+                                        .fatal_arg = log};
+    int rc = store_open(&store_config, &parts->store, error);
+    if (rc) {
+        return rc;
+    }
+    struct rpc_config rpc_config = {.store = parts->store,
+                                    .limits = &config->limits,
+                                    .counters = counters,
+                                    .log = log,
+                                    .version = CHATLOGD_VERSION,
+                                    .nng_version = server_nng_version()};
+    parts->rpc = rpc_new(&rpc_config);
+    if (!parts->rpc) {
+        return error_set(error, ERROR_STARTUP, "memory is too short to start");
+    }
+    struct server_config server_config = {.urls = urls,
+                                          .url_count = config->url_count,
+                                          .limits = &config->limits,
+                                          .counters = counters,
+                                          .rpc = parts->rpc,
+                                          .log = log};
+    return server_start(&server_config, &parts->server, error);
+}
+
+/* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. */
+static void parts_stop(struct parts *parts)
+{
+    alarm_set(connections_late, CONNECTIONS_ALARM_S);
+    if (parts->server) {
+        rpc_stop(parts->rpc);
+        parts->server = server_stop(parts->server, DRAIN_MS);
+    }
+    alarm_set(store_late, STORE_ALARM_S);
+    if (parts->store) {
+        parts->store = store_close(parts->store);
+    }
+    if (parts->rpc) {
+        parts->rpc = rpc_free(parts->rpc);
+    }
+    alarm_set(connections_late, LAST_ALARM_S); /* exit() runs code of the libraries too */
+}
+
+static int signals_block(sigset_t *ret_signals)
+{
+    sigemptyset(ret_signals);
+    sigaddset(ret_signals, SIGTERM);
+    sigaddset(ret_signals, SIGINT);
+    signal(SIGPIPE, SIG_IGN);
+    return pthread_sigmask(SIG_BLOCK, ret_signals, NULL); /* before any thread is made: they inherit it */
+}
+
+static int daemon_run(const struct config *config)
+{
+    struct log log = log_new(config->log_level);
+    struct counters counters = {0};
+    struct parts parts = {0};
+    struct error error;
+    sigset_t signals;
+    int signal_number;
+    umask(0077);
+    if (signals_block(&signals) || !files_raise(config->limits.connections, &log)) {
+        return EX_CONFIG;
+    }
+    log_info(&log, "chatlogd %s starts with nng %s on %s", CHATLOGD_VERSION, server_nng_version(), config->data_dir);
+    if (parts_start(config, &counters, &log, &parts, &error)) {
+        log_error(&log, "cannot start: %s", error.message);
+        parts_stop(&parts);
+        return EX_CONFIG;
+    }
+    struct store_info info = store_describe(parts.store);
+    log_info(&log, "chatlogd %s ready: layout %u, %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
+             info.engine_version, config->url_count, config->urls[0]);
+    sigwait(&signals, &signal_number);
+    log_info(&log, "stopping: %s", strsignal(signal_number));
+    parts_stop(&parts);
+    log_info(&log, "stopped");
+    return EX_OK;
+}
+
+/* A configuration that was cut short by a full disk must not look complete. */
+static int output_end(void)
+{
+    return fflush(stdout) == 0 && !ferror(stdout) ? EX_OK : EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+    struct config config;
+    struct config_error error;
+    enum config_action action;
+    if (config_load(argc, (const char *const *)argv, &config, &action, &error)) {
+        fprintf(stderr, "chatlogd: %s\n", error.message);
+        return error.exit_status;
+    }
+    switch (action) {
+    case CONFIG_HELP:
+        config_help(stdout);
+        return output_end();
+    case CONFIG_VERSION:
+        printf("chatlogd %s\n", CHATLOGD_VERSION);
+        return output_end();
+    case CONFIG_PRINT:
+        config_print(&config, stdout);
+        return output_end();
+    case CONFIG_RUN:
+        break;
+    }
+    return daemon_run(&config);
+}

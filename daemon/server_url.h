@@ -1,0 +1,18 @@
+/* Which URLs the daemon may listen on. Pure: opens nothing, resolves nothing. */
+#ifndef SERVER_URL_H
+#define SERVER_URL_H
+
+#include "base/error.h"
+
+enum {
+    SERVER_URL_BYTES = 128, /* with the NUL; more than any URL that is accepted needs */
+};
+
+/* 0 for "ipc:///absolute/path" that fits a socket address, and for "tcp://127.x.y.z:PORT" and "tcp://[::1]:PORT" (PORT
+ * 0: the kernel chooses). Else -ERROR_STARTUP, and the error says what is allowed. */
+int server_url_check(const char *url, struct error *error);
+
+/* The path of an ipc:// URL, or NULL for another scheme. Points into url. */
+const char *server_url_path(const char *url);
+
+#endif

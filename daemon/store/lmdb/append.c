@@ -1,0 +1,195 @@
+/* Appending messages: all or none, with the tail that is replaced. */
+#include "store/lmdb/messages.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* What the checks found out, for the writing. */
+struct append_plan {
+    struct tail dropped;
+    uint64_t first_seq;
+};
+
+static int id_order(const void *a, const void *b)
+{
+    const struct span *left = a;
+    const struct span *right = b;
+    size_t shorter = left->size < right->size ? left->size : right->size;
+    int order = memcmp(left->data, right->data, shorter);
+    return order ? order : (left->size > right->size) - (left->size < right->size);
+}
+
+static int id_exists(struct change *change, struct span id)
+{
+    return error_set(change->error, ERROR_MESSAGE_ID_EXISTS, "the conversation has a message of message_id \"%.*s\"",
+                     SPAN_FORMAT(id));
+}
+
+/* No two messages of the call may have the same ID. */
+static int ids_check_call(struct change *change)
+{
+    const struct store_op *op = change->op;
+    struct span ids[CHATLOG_CAP_append_messages];
+    size_t count = 0;
+    for (size_t i = 0; i < op->append.count; i++) {
+        if (op->append.messages[i].message_id.size > 0) {
+            ids[count++] = op->append.messages[i].message_id;
+        }
+    }
+    qsort(ids, count, sizeof(ids[0]), id_order);
+    for (size_t i = 1; i < count; i++) {
+        if (span_equal(ids[i - 1], ids[i])) {
+            return error_set(change->error, ERROR_MESSAGE_ID_EXISTS,
+                             "two messages of the call have message_id \"%.*s\"", SPAN_FORMAT(ids[i]));
+        }
+    }
+    return 0;
+}
+
+/* Nor may one be in the conversation, save in the part that this call drops. */
+static int ids_check_stored(struct change *change, const struct tail *dropped)
+{
+    const struct store_op *op = change->op;
+    for (size_t i = 0; i < op->append.count; i++) {
+        struct span id = op->append.messages[i].message_id;
+        struct span value;
+        uint64_t seq;
+        if (id.size == 0) {
+            continue;
+        }
+        struct key key = key_message_id(op->user, op->conversation, id);
+        if (!txn_get(&change->work->txn, TABLE_MESSAGE_IDS, key_span(&key), &value)) {
+            continue;
+        }
+        if (key_parse_seq(value, &seq)) {
+            return record_damaged(change->error, "message_id", key_span(&key));
+        }
+        if (dropped->count == 0 || seq < dropped->seq) {
+            return id_exists(change, id);
+        }
+    }
+    return 0;
+}
+
+static int drop_check(struct change *change, uint64_t last_seq, struct tail *ret)
+{
+    const struct store_expected *after = &change->op->append.replace_after_seq;
+    uint64_t limit = change->limits->replace_messages;
+    struct tail tail = {0};
+    if (after->given && after->value < last_seq) {
+        int rc = tail_count(change, after->value + 1, limit, &tail);
+        if (rc) {
+            return rc;
+        }
+    }
+    if (tail.count > limit) {
+        error_set(change->error, ERROR_REPLACE_TOO_LARGE,
+                  "more than %" PRIu64 " messages would be dropped: shorten the conversation in several calls", limit);
+        return error_add_detail(change->error, "limit", limit);
+    }
+    *ret = tail;
+    return 0;
+}
+
+static struct message_record message_of(const struct store_message *message, uint64_t seq, int64_t now_us)
+{
+    return (struct message_record){
+        .seq = seq,
+        .create_time_us = now_us,
+        .revision = 1,
+        .content_size = message->content.size,
+        .message_id = message->message_id,
+        .role = message->role,
+        .content_type = message->content_type,
+        .author = message->author,
+        .token_count = message->token_count,
+        .sent_time_us = message->sent_time_us,
+        .metadata = {.pairs = message->metadata, .count = message->metadata_count},
+        .content = message->content,
+    };
+}
+
+/* Takes the memory the encoding will need while the operation can still fail alone. */
+static int memory_check(struct change *change)
+{
+    struct buffer *scratch = change->work->scratch;
+    size_t largest = 0;
+    for (size_t i = 0; i < change->op->append.count; i++) {
+        struct message_record record = message_of(&change->op->append.messages[i], 1, 0);
+        size_t bound = record_message_bound(&record);
+        largest = bound > largest ? bound : largest;
+    }
+    buffer_clear(scratch);
+    return buffer_extend(scratch, largest) ? 0 : memory_short(change->error);
+}
+
+static int append_check(struct change *change, struct append_plan *ret)
+{
+    const struct store_op *op = change->op;
+    bool live = change->head.state == HEAD_LIVE;
+    uint64_t last_seq = live ? change->head.record.last_seq : 0;
+    struct append_plan plan = {.first_seq = last_seq + 1};
+    if (!live && !op->append.create_if_missing) {
+        return conversation_not_found(change->error);
+    }
+    int rc = live ? 0 : change_check_creation(change);
+    rc = rc ? rc : last_seq_check(change, &op->append.expected_last_seq);
+    rc = rc ? rc : drop_check(change, last_seq, &plan.dropped);
+    rc = rc ? rc : ids_check_call(change);
+    rc = rc || !live ? rc : ids_check_stored(change, &plan.dropped);
+    rc = rc ? rc : memory_check(change);
+    if (rc == 0 && op->append.count > KEY_SEQ_MAX - last_seq) {
+        rc = error_set(change->error, ERROR_CONVERSATION_FULL,
+                       "the conversation has no sequence numbers left: go on in a new one");
+    }
+    if (rc == 0) {
+        *ret = plan;
+    }
+    return rc;
+}
+
+static void message_put(struct change *change, const struct message_record *record)
+{
+    const struct store_op *op = change->op;
+    struct key key = key_message(op->user, op->conversation, record->seq);
+    buffer_clear(change->work->scratch);
+    record_put_message(change->work->scratch, record);
+    work_put_scratch(change->work, TABLE_MESSAGES, key_span(&key));
+    if (record->message_id.size > 0) {
+        struct key id = key_message_id(op->user, op->conversation, record->message_id);
+        struct key seq = key_seq_value(record->seq);
+        txn_put(&change->work->txn, TABLE_MESSAGE_IDS, key_span(&id), key_span(&seq));
+    }
+}
+
+int change_append_messages(struct change *change)
+{
+    const struct store_op *op = change->op;
+    struct append_plan plan;
+    assert(op->append.count > 0 || op->append.replace_after_seq.given);
+    assert(op->append.count <= CHATLOG_CAP_append_messages);
+    int rc = append_check(change, &plan);
+    if (rc) {
+        return rc;
+    }
+    bool live = change->head.state == HEAD_LIVE;
+    int64_t now = change_time(change);
+    struct conversation_record head = live ? change->head.record : change_begin_creation(change);
+    tail_remove(change, &plan.dropped, &head);
+    for (size_t i = 0; i < op->append.count; i++) {
+        struct message_record record = message_of(&op->append.messages[i], plan.first_seq + i, now);
+        message_put(change, &record);
+        head.content_bytes += record.content_size;
+    }
+    if (op->append.count > 0) {
+        head.message_count += op->append.count;
+        head.last_seq = plan.first_seq + op->append.count - 1;
+        head.activity_time_us = now;
+        change->result->first_seq = plan.first_seq;
+        change->result->last_seq = head.last_seq;
+        change->result->create_time_us = now;
+    }
+    change_put_head(change, &head);
+    return 0;
+}

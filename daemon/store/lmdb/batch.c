@@ -1,0 +1,124 @@
+#include "store/lmdb/batch.h"
+
+#include "base/clock.h"
+#include "store/lmdb/change.h"
+
+#include <assert.h>
+
+enum { RETRY_FORGETS_MS = 1000, RETRY_STOPPING_MS = 1000 };
+
+static int slot_check(const struct batch *batch, const struct batch_slot *slot, struct error *error)
+{
+    const struct store_op *op = slot->op;
+    if (op->deadline_us != 0 && clock_monotonic_us() > op->deadline_us) {
+        return error_set(error, ERROR_DEADLINE_PASSED, "the time was over before the work began; nothing was done");
+    }
+    if (op->verb == STORE_FORGET_USER && batch->forgets_count + batch->count > FORGETS_WAITING_MAX) {
+        error_set(error, ERROR_QUEUE_FULL, "too many removals of users are under way");
+        return error_add_detail(error, "retry_delay_ms", RETRY_FORGETS_MS);
+    }
+    return 0;
+}
+
+static void slot_run(struct batch *batch, struct batch_slot *slot, struct work *work, bool has_room)
+{
+    slot->rc = slot_check(batch, slot, &slot->error);
+    if (slot->rc || work->txn.rc) {
+        return;
+    }
+    struct change change = {
+        .work = work,
+        .op = slot->op,
+        .limits = batch->config.limits,
+        .deleted_retention_us = batch->config.deleted_retention_us,
+        .has_room = has_room,
+        .result = &slot->result,
+        .error = &slot->error,
+    };
+    slot->rc = change_run(&change);
+    slot->waits = slot->rc == 0 && change.waits;
+    head_free(&change.head);
+}
+
+void batch_fill(struct batch *batch, struct work *work, bool has_room)
+{
+    struct store_op *op;
+    batch->count = 0;
+    batch->bytes = 0;
+    while (batch->count < BATCH_OPS_MAX && batch->bytes < BATCH_BYTES_MAX && (op = queue_take(batch->config.queue))) {
+        struct batch_slot *slot = &batch->slots[batch->count++];
+        *slot = (struct batch_slot){.op = op, .op_size = op->size};
+        slot_run(batch, slot, work, has_room);
+        batch->bytes += slot->op_size + slot->result.records.size;
+        if (work->txn.rc) {
+            break;
+        }
+    }
+}
+
+static void op_answer(struct batch *batch, struct store_op *op, int rc, const struct error *error,
+                      struct store_result *result)
+{
+    queue_release(batch->config.queue, op->size);
+    op->done(op, rc ? error : NULL, rc ? NULL : result);
+}
+
+static void forget_keep(struct batch *batch, struct batch_slot *slot)
+{
+    /* It has its own bound from here on, so that a long removal does not fill the queue. */
+    queue_release(batch->config.queue, slot->op_size);
+    slot->op->next = batch->forgets;
+    batch->forgets = slot->op;
+    batch->forgets_count++;
+}
+
+void batch_answer(struct batch *batch, int rc)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct batch_slot *slot = &batch->slots[i];
+        if (rc) {
+            slot->rc = txn_error(rc, &slot->error); /* also a refusal: it may rest on what is now undone */
+        }
+        if (slot->rc == 0 && slot->waits) {
+            forget_keep(batch, slot);
+        } else {
+            op_answer(batch, slot->op, slot->rc, &slot->error, &slot->result);
+        }
+        buffer_free(&slot->result.records);
+        buffer_free(&slot->result.next);
+    }
+    batch->count = 0;
+}
+
+static void forget_answer(struct batch *batch, struct store_op *op, const struct error *error,
+                          struct store_result *result)
+{
+    batch->forgets_count--;
+    op->done(op, error, error ? NULL : result);
+}
+
+void batch_answer_forgets(struct batch *batch, struct span user, struct store_result *result)
+{
+    struct store_op **link = &batch->forgets;
+    while (*link) {
+        struct store_op *op = *link;
+        if (span_equal(op->user, user)) {
+            *link = op->next;
+            forget_answer(batch, op, NULL, result);
+        } else {
+            link = &op->next;
+        }
+    }
+}
+
+void batch_refuse_forgets(struct batch *batch)
+{
+    struct error error = {0};
+    error_set(&error, ERROR_SHUTTING_DOWN, "the daemon is stopping; the removal goes on when it starts again");
+    error_add_detail(&error, "retry_delay_ms", RETRY_STOPPING_MS);
+    while (batch->forgets) {
+        struct store_op *op = batch->forgets;
+        batch->forgets = op->next;
+        forget_answer(batch, op, &error, NULL);
+    }
+}

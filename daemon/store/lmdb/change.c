@@ -1,0 +1,185 @@
+#include "store/lmdb/change.h"
+
+#include "base/wire.h"
+#include "store/lmdb/purge.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { RETRY_DISK_MS = 5000 };
+
+/* What holds for a verb before it runs. */
+struct change_row {
+    int (*apply)(struct change *change);
+    bool needs_room; /* refused while the disk has not its reserve free */
+    bool may_create; /* runs also where there is no conversation */
+    bool on_deleted; /* runs also on a softly deleted one */
+    bool whole_user; /* is about no conversation */
+};
+
+static const struct change_row change_rows[STORE_VERB_COUNT] = {
+    [STORE_CREATE_CONVERSATION] = {.apply = change_create_conversation,
+                                   .needs_room = true,
+                                   .may_create = true,
+                                   .on_deleted = true},
+    [STORE_UPDATE_CONVERSATION] = {.apply = change_update_conversation, .needs_room = true},
+    [STORE_DELETE_CONVERSATION] = {.apply = change_delete_conversation, .on_deleted = true},
+    [STORE_UNDELETE_CONVERSATION] = {.apply = change_undelete_conversation, .needs_room = true, .on_deleted = true},
+    [STORE_APPEND_MESSAGES] = {.apply = change_append_messages, .needs_room = true, .may_create = true},
+    [STORE_UPDATE_MESSAGE] = {.apply = change_update_message, .needs_room = true},
+    [STORE_DELETE_MESSAGE] = {.apply = change_delete_message},
+    [STORE_POP_MESSAGES] = {.apply = change_pop_messages},
+    [STORE_FORGET_USER] = {.apply = change_forget_user, .whole_user = true},
+};
+
+static int purge_running(struct change *change, const char *what)
+{
+    error_set(change->error, ERROR_PURGE_RUNNING, "%s is still being removed", what);
+    return error_add_detail(change->error, "retry_delay_ms", PURGE_RETRY_MS);
+}
+
+static struct key request_key(const struct change *change)
+{
+    return key_request(change->op->user, change->op->conversation, change->op->request_id);
+}
+
+/* Answers a request that was carried out before. Returns 1 when it was. */
+static int request_replay(struct change *change)
+{
+    const struct store_op *op = change->op;
+    struct key key = request_key(change);
+    struct span value;
+    uint64_t hash[2];
+    if (!txn_get(&change->work->txn, TABLE_REQUESTS, key_span(&key), &value)) {
+        return 0;
+    }
+    if (entry_get_request_hash(value, hash)) {
+        return record_damaged(change->error, "request", key_span(&key));
+    }
+    if (memcmp(hash, op->request_hash, sizeof(hash)) != 0) {
+        return error_set(change->error, ERROR_REQUEST_ID_REUSED,
+                         "this request_id was used in the conversation for another change");
+    }
+    if (entry_get_request(value, op->record_field, change->result)) {
+        return record_damaged(change->error, "request", key_span(&key));
+    }
+    return change->result->records.failed ? memory_short(change->error) : 1;
+}
+
+static void request_remember(struct change *change)
+{
+    struct key key = request_key(change);
+    buffer_clear(change->work->scratch);
+    entry_put_request(change->work->scratch, change->op, change->result);
+    work_put_scratch(change->work, TABLE_REQUESTS, key_span(&key));
+}
+
+/* What every verb about one conversation demands of it. */
+static int change_check(struct change *change, const struct change_row *row)
+{
+    bool live = change->head.state == HEAD_LIVE;
+    if (row->needs_room && !change->has_room) {
+        error_set(change->error, ERROR_DISK_FULL, "the disk has no room left; reads and deletes go on");
+        return error_add_detail(change->error, "retry_delay_ms", RETRY_DISK_MS);
+    }
+    if (!live && !row->may_create) {
+        return conversation_not_found(change->error);
+    }
+    if (live && change->head.record.delete_time_us != 0 && !row->on_deleted) {
+        return error_set(change->error, ERROR_CONVERSATION_DELETED, "the conversation is deleted; undelete it first");
+    }
+    return 0;
+}
+
+static int change_one_conversation(struct change *change, const struct change_row *row)
+{
+    const struct store_op *op = change->op;
+    struct txn *txn = &change->work->txn;
+    int rc = head_load(txn, op->user, op->conversation, change->work->now_us, &change->head, change->error);
+    if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE) {
+        rc = request_replay(change); /* first of all: a retry gets its answer whatever has changed since */
+        if (rc == 1) {
+            return 0;
+        }
+    }
+    rc = rc ? rc : change_check(change, row);
+    if (rc) {
+        return rc;
+    }
+    uint64_t writes = txn->writes;
+    rc = row->apply(change);
+    assert(rc == 0 || txn->rc || txn->writes == writes);
+    if (rc == 0 && change->result->records.failed) {
+        txn_fail_memory(txn);
+    }
+    if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE) {
+        request_remember(change);
+    }
+    return rc;
+}
+
+int change_run(struct change *change)
+{
+    const struct change_row *row = &change_rows[change->op->verb];
+    assert(row->apply && change->op->user.size > 0);
+    if (row->whole_user) {
+        return row->apply(change);
+    }
+    if (head_user_is_forgotten(&change->work->txn, change->op->user)) {
+        return purge_running(change, "the user's data");
+    }
+    return change_one_conversation(change, row);
+}
+
+int64_t change_time(const struct change *change)
+{
+    int64_t now = change->work->now_us;
+    bool live = change->head.state == HEAD_LIVE;
+    return live && change->head.record.update_time_us > now ? change->head.record.update_time_us : now;
+}
+
+void change_put_head(struct change *change, struct conversation_record *after)
+{
+    const struct conversation_record *before = change->head.state == HEAD_LIVE ? &change->head.record : NULL;
+    after->revision = before ? before->revision + 1 : 1;
+    after->update_time_us = change_time(change);
+    head_put(change->work, change->op->user, before, after);
+    change->head.state = HEAD_LIVE; /* from here on, also where there was none */
+    snprintf(change->result->etag, sizeof(change->result->etag), "%" PRIu64, after->revision);
+}
+
+void change_add_conversation(struct change *change, const struct conversation_record *record)
+{
+    struct buffer *scratch = change->work->scratch;
+    buffer_clear(scratch);
+    record_put_conversation(scratch, record);
+    if (scratch->failed) {
+        txn_fail_memory(&change->work->txn);
+        return;
+    }
+    wire_put_element(&change->result->records, change->op->record_field, buffer_span(scratch));
+}
+
+int change_check_creation(struct change *change)
+{
+    const struct store_op *op = change->op;
+    struct txn *txn = &change->work->txn;
+    assert(change->head.state != HEAD_LIVE);
+    if (purge_is_running(txn, op->user, op->conversation) ||
+        (change->head.state == HEAD_GONE && purge_is_large(txn, op->user, op->conversation))) {
+        return purge_running(change, "an earlier conversation of this ID");
+    }
+    return 0;
+}
+
+struct conversation_record change_begin_creation(struct change *change)
+{
+    if (change->head.state == HEAD_GONE) {
+        purge_conversation(change->work, change->op->user, &change->head.record);
+        change->head.state = HEAD_MISSING;
+    }
+    int64_t now = change_time(change);
+    return (struct conversation_record){
+        .conversation_id = change->op->conversation, .create_time_us = now, .activity_time_us = now};
+}

@@ -1,0 +1,244 @@
+#include "store/lmdb/keys.h"
+
+static void part_add(struct key *key, struct span part)
+{
+    assert(part.size <= sizeof(key->bytes) - key->size);
+    memcpy(key->bytes + key->size, part.data, part.size);
+    key->size += part.size;
+}
+
+static void id_add(struct key *key, struct span id)
+{
+    assert(id.size > 0 && id.size <= KEY_ID_MAX);
+    part_add(key, id);
+}
+
+static void byte_add(struct key *key, uint8_t byte)
+{
+    part_add(key, span_of(&byte, 1));
+}
+
+static void digits_add(struct key *key, uint64_t value, size_t digits)
+{
+    uint8_t text[KEY_TIME_DIGITS];
+    assert(digits <= sizeof(text));
+    for (size_t i = digits; i > 0; i--) {
+        text[i - 1] = (uint8_t)('0' + value % 10);
+        value /= 10;
+    }
+    assert(value == 0);
+    part_add(key, span_of(text, digits));
+}
+
+static uint64_t time_clamp(int64_t time_us)
+{
+    return time_us < 0 ? 0 : time_us > KEY_TIME_MAX ? (uint64_t)KEY_TIME_MAX : (uint64_t)time_us;
+}
+
+struct key key_user_prefix(struct span user)
+{
+    struct key key = {0};
+    id_add(&key, user);
+    byte_add(&key, 0);
+    return key;
+}
+
+struct key key_conversation(struct span user, struct span conversation)
+{
+    struct key key = key_user_prefix(user);
+    id_add(&key, conversation);
+    return key;
+}
+
+struct key key_conversation_prefix(struct span user, struct span conversation)
+{
+    struct key key = key_conversation(user, conversation);
+    byte_add(&key, 0);
+    return key;
+}
+
+struct key key_message(struct span user, struct span conversation, uint64_t seq)
+{
+    struct key key = key_conversation_prefix(user, conversation);
+    digits_add(&key, seq, KEY_SEQ_DIGITS);
+    return key;
+}
+
+struct key key_message_id(struct span user, struct span conversation, struct span message_id)
+{
+    struct key key = key_conversation_prefix(user, conversation);
+    id_add(&key, message_id);
+    return key;
+}
+
+struct key key_request(struct span user, struct span conversation, struct span request_id)
+{
+    return key_message_id(user, conversation, request_id);
+}
+
+struct key key_recency(struct span user, int64_t activity_time_us, struct span conversation)
+{
+    struct key key = key_user_prefix(user);
+    digits_add(&key, (uint64_t)KEY_TIME_MAX - time_clamp(activity_time_us), KEY_TIME_DIGITS);
+    byte_add(&key, 0);
+    id_add(&key, conversation);
+    return key;
+}
+
+struct key key_deadline(int64_t time_us, struct span user, struct span conversation)
+{
+    struct key key = {0};
+    digits_add(&key, time_clamp(time_us), KEY_TIME_DIGITS);
+    byte_add(&key, 0);
+    id_add(&key, user);
+    byte_add(&key, 0);
+    id_add(&key, conversation);
+    return key;
+}
+
+struct key key_forgotten_user(struct span user)
+{
+    struct key key = {0};
+    id_add(&key, user);
+    return key;
+}
+
+/* IDs hold no control characters, so 0x01 after one stands between its own keys (NUL) and the next ID's. */
+struct key key_user_end(struct span user)
+{
+    struct key key = key_forgotten_user(user);
+    byte_add(&key, 1);
+    return key;
+}
+
+struct key key_conversation_end(struct span user, struct span conversation)
+{
+    struct key key = key_conversation(user, conversation);
+    byte_add(&key, 1);
+    return key;
+}
+
+struct key key_seq_value(uint64_t seq)
+{
+    struct key key = {0};
+    digits_add(&key, seq, KEY_SEQ_DIGITS);
+    return key;
+}
+
+bool key_is_id(struct span bytes)
+{
+    return bytes.size > 0 && bytes.size <= KEY_ID_MAX && !memchr(bytes.data, 0, bytes.size);
+}
+
+static int digits_parse(struct span digits, size_t count, uint64_t *ret)
+{
+    uint64_t value = 0;
+    if (digits.size != count) {
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        unsigned digit = (unsigned)digits.data[i] - '0';
+        if (digit > 9) {
+            return -1;
+        }
+        value = value * 10 + digit;
+    }
+    *ret = value;
+    return 0;
+}
+
+/* Takes what stands before the next NUL, or everything, off the front of *rest. */
+static struct span part_take(struct span *rest)
+{
+    const uint8_t *end = rest->size ? memchr(rest->data, 0, rest->size) : NULL;
+    size_t size = end ? (size_t)(end - rest->data) : rest->size;
+    struct span part = span_of(rest->data, size);
+    size_t skip = end ? size + 1 : size;
+    *rest = span_of(rest->data + skip, rest->size - skip);
+    return part;
+}
+
+int key_parse_conversation(struct span key, struct span *ret_user, struct span *ret_conversation)
+{
+    struct span user = part_take(&key);
+    if (!key_is_id(user) || !key_is_id(key)) {
+        return -1;
+    }
+    *ret_user = user;
+    *ret_conversation = key;
+    return 0;
+}
+
+int key_parse_seq(struct span digits, uint64_t *ret_seq)
+{
+    return digits_parse(digits, KEY_SEQ_DIGITS, ret_seq);
+}
+
+int key_parse_message(struct span key, struct span prefix, uint64_t *ret_seq)
+{
+    if (!span_starts_with(key, prefix)) {
+        return -1;
+    }
+    return key_parse_seq(span_of(key.data + prefix.size, key.size - prefix.size), ret_seq);
+}
+
+int key_parse_recency(struct span key, struct span user, int64_t *ret_activity_us, struct span *ret_conversation)
+{
+    uint64_t time;
+    if (!span_equal(part_take(&key), user) || digits_parse(part_take(&key), KEY_TIME_DIGITS, &time) ||
+        !key_is_id(key)) {
+        return -1;
+    }
+    *ret_activity_us = KEY_TIME_MAX - (int64_t)time;
+    *ret_conversation = key;
+    return 0;
+}
+
+int key_parse_deadline(struct span key, int64_t *ret_time_us, struct span *ret_user, struct span *ret_conversation)
+{
+    uint64_t time;
+    if (digits_parse(part_take(&key), KEY_TIME_DIGITS, &time) ||
+        key_parse_conversation(key, ret_user, ret_conversation)) {
+        return -1;
+    }
+    *ret_time_us = (int64_t)time;
+    return 0;
+}
+
+int key_parse_purge(struct span key, struct span *ret_user, struct span *ret_conversation)
+{
+    if (key_is_id(key)) {
+        *ret_user = key;
+        *ret_conversation = span_of(key.data + key.size, 0);
+        return 0;
+    }
+    return key_parse_conversation(key, ret_user, ret_conversation);
+}
+
+int key_parse_position(struct span position, struct span user, struct key *ret_key)
+{
+    uint64_t time;
+    struct span conversation = position;
+    if (digits_parse(part_take(&conversation), KEY_TIME_DIGITS, &time) || !key_is_id(conversation)) {
+        return -1;
+    }
+    *ret_key = key_recency(user, KEY_TIME_MAX - (int64_t)time, conversation);
+    return 0;
+}
+
+struct span key_position(struct span recency_key, struct span user)
+{
+    assert(recency_key.size > user.size);
+    return span_of(recency_key.data + user.size + 1, recency_key.size - user.size - 1);
+}
+
+void key_describe(struct span key, char *text, size_t size)
+{
+    assert(size > 0);
+    size_t length = key.size < size - 1 ? key.size : size - 1;
+    for (size_t i = 0; i < length; i++) {
+        uint8_t byte = key.data[i];
+        text[i] = (char)(byte == 0 ? '/' : byte < 0x20 || byte == 0x7f ? '?' : byte);
+    }
+    text[length] = '\0';
+}

@@ -1,0 +1,233 @@
+#include "store/lmdb/messages.h"
+
+#include "base/wire.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+int message_decode(struct span key, struct span value, uint64_t seq, struct message_record *ret, struct error *error)
+{
+    struct message_record record;
+    if (record_get_message(value, &record) || record.seq != seq) {
+        return record_damaged(error, "message", key);
+    }
+    *ret = record;
+    return 0;
+}
+
+int message_not_found(struct error *error, uint64_t seq)
+{
+    return error_set(error, ERROR_MESSAGE_NOT_FOUND, "the conversation has no message of seq %" PRIu64, seq);
+}
+
+int last_seq_check(struct change *change, const struct store_expected *expected)
+{
+    uint64_t last_seq = change->head.state == HEAD_LIVE ? change->head.record.last_seq : 0;
+    if (!expected->given || expected->value == last_seq) {
+        return 0;
+    }
+    error_set(change->error, ERROR_LAST_SEQ_MISMATCH, "the conversation's last_seq is %" PRIu64 ", not %" PRIu64,
+              last_seq, expected->value);
+    return error_add_detail(change->error, "last_seq", last_seq);
+}
+
+int tail_count(struct change *change, uint64_t seq, uint64_t limit, struct tail *ret)
+{
+    const struct store_op *op = change->op;
+    struct tail tail = {.seq = seq};
+    struct key prefix = key_conversation_prefix(op->user, op->conversation);
+    struct key start = key_message(op->user, op->conversation, seq);
+    struct cursor cursor = cursor_open(&change->work->txn, TABLE_MESSAGES);
+    int rc = 0;
+    bool found = cursor_seek(&cursor, key_span(&start));
+    while (rc == 0 && found && tail.count <= limit && span_starts_with(cursor.key, key_span(&prefix))) {
+        struct message_record record;
+        uint64_t at = 0;
+        key_parse_message(cursor.key, key_span(&prefix), &at); /* stays 0 for a damaged key, and no seq is 0 */
+        rc = message_decode(cursor.key, cursor.value, at, &record, change->error);
+        if (rc == 0) {
+            tail.count++;
+            tail.content_bytes += record.content_size;
+            found = cursor_next(&cursor);
+        }
+    }
+    cursor_close(&cursor);
+    if (rc == 0) {
+        *ret = tail;
+    }
+    return rc;
+}
+
+static void message_remove(struct change *change, struct span key, const struct message_record *record)
+{
+    const struct store_op *op = change->op;
+    struct key id = {0};
+    if (record->message_id.size > 0) {
+        id = key_message_id(op->user, op->conversation, record->message_id);
+    }
+    txn_delete(&change->work->txn, TABLE_MESSAGES, key); /* the record's spans end here */
+    if (id.size > 0) {
+        txn_delete(&change->work->txn, TABLE_MESSAGE_IDS, key_span(&id));
+    }
+}
+
+static void counts_lower(struct conversation_record *head, uint64_t count, uint64_t content_bytes)
+{
+    /* Never below zero, should an old count be wrong. */
+    head->message_count -= count < head->message_count ? count : head->message_count;
+    head->content_bytes -= content_bytes < head->content_bytes ? content_bytes : head->content_bytes;
+}
+
+void tail_remove(struct change *change, const struct tail *tail, struct conversation_record *head)
+{
+    const struct store_op *op = change->op;
+    struct txn *txn = &change->work->txn;
+    struct key start = tail->count > 0 ? key_message(op->user, op->conversation, tail->seq) : (struct key){0};
+    for (uint64_t i = 0; i < tail->count && !txn->rc; i++) {
+        struct message_record record = {0};
+        struct cursor cursor = cursor_open(txn, TABLE_MESSAGES);
+        bool found = cursor_seek(&cursor, key_span(&start)) && record_get_message(cursor.value, &record) == 0;
+        struct key key = found ? cursor_copy_key(&cursor) : (struct key){0};
+        cursor_close(&cursor);
+        assert(found || txn->rc); /* tail_count has just read it */
+        if (found) {
+            message_remove(change, key_span(&key), &record);
+        }
+    }
+    counts_lower(head, tail->count, tail->content_bytes);
+}
+
+/* Finds the message of op's seq in the change's transaction. */
+static int message_find(struct change *change, uint64_t seq, struct key *ret_key, struct message_record *ret)
+{
+    struct span value;
+    if (seq == 0 || seq > KEY_SEQ_MAX) {
+        return message_not_found(change->error, seq);
+    }
+    struct key key = key_message(change->op->user, change->op->conversation, seq);
+    if (!txn_get(&change->work->txn, TABLE_MESSAGES, key_span(&key), &value)) {
+        return message_not_found(change->error, seq);
+    }
+    *ret_key = key;
+    return message_decode(key_span(&key), value, seq, ret, change->error);
+}
+
+static void edit_take(struct message_record *record, const struct store_message *wanted, unsigned mask)
+{
+    if (mask & STORE_MASK_CONTENT) {
+        record->content = wanted->content;
+        record->content_size = wanted->content.size;
+    }
+    if (mask & STORE_MASK_CONTENT_TYPE) {
+        record->content_type = wanted->content_type;
+    }
+    if (mask & STORE_MASK_MESSAGE_METADATA) {
+        record->metadata = (struct record_metadata){.pairs = wanted->metadata, .count = wanted->metadata_count};
+    }
+    if (mask & STORE_MASK_TOKEN_COUNT) {
+        record->token_count = wanted->token_count;
+    }
+}
+
+int change_update_message(struct change *change)
+{
+    const struct store_op *op = change->op;
+    struct key key;
+    struct message_record record;
+    int rc = message_find(change, op->edit.seq, &key, &record);
+    if (rc) {
+        return rc;
+    }
+    if (op->edit.expected_revision != 0 && op->edit.expected_revision != record.revision) {
+        return error_set(change->error, ERROR_REVISION_MISMATCH,
+                         "the message was changed: its revision is now %" PRIu32, record.revision);
+    }
+    uint64_t old_size = record.content_size;
+    edit_take(&record, &op->edit.message, op->edit.mask);
+    record.revision += record.revision < UINT32_MAX;
+    record.update_time_us = change_time(change);
+    struct buffer *scratch = change->work->scratch;
+    buffer_clear(scratch);
+    record_put_message(scratch, &record);
+    if (scratch->failed) {
+        return memory_short(change->error);
+    }
+    struct conversation_record head = change->head.record;
+    counts_lower(&head, 0, old_size);
+    head.content_bytes += record.content_size;
+    wire_put_element(&change->result->records, op->record_field, record_basic_view(buffer_span(scratch)));
+    work_put_scratch(change->work, TABLE_MESSAGES, key_span(&key));
+    change_put_head(change, &head);
+    return 0;
+}
+
+int change_delete_message(struct change *change)
+{
+    struct key key;
+    struct message_record record;
+    int rc = message_find(change, change->op->message.seq, &key, &record);
+    if (rc) {
+        return rc;
+    }
+    struct conversation_record head = change->head.record;
+    counts_lower(&head, 1, record.content_size);
+    message_remove(change, key_span(&key), &record);
+    change_put_head(change, &head);
+    return 0;
+}
+
+/* Adds the newest messages that are wanted to the result, and tells what they are. */
+static int pop_collect(struct change *change, struct tail *ret)
+{
+    enum { POP_MAX = CHATLOG_CAP_append_messages };
+    const struct store_op *op = change->op;
+    struct span found[POP_MAX]; /* valid while nothing is written */
+    struct tail tail = {0};
+    size_t bytes = 0;
+    int rc = 0;
+    struct key prefix = key_conversation_prefix(op->user, op->conversation);
+    struct key end = key_conversation_end(op->user, op->conversation);
+    struct cursor cursor = cursor_open(&change->work->txn, TABLE_MESSAGES);
+    bool more = cursor_seek_below(&cursor, key_span(&end));
+    while (more && tail.count < op->pop.count && tail.count < POP_MAX) {
+        struct message_record record;
+        uint64_t seq;
+        if (key_parse_message(cursor.key, key_span(&prefix), &seq)) {
+            break; /* the conversation before */
+        }
+        rc = message_decode(cursor.key, cursor.value, seq, &record, change->error);
+        bytes += wire_element_size(op->record_field, cursor.value.size);
+        if (rc || (tail.count > 0 && bytes > op->pop.max_bytes)) {
+            break;
+        }
+        found[tail.count++] = cursor.value;
+        tail.seq = seq;
+        tail.content_bytes += record.content_size;
+        more = cursor_previous(&cursor);
+    }
+    for (uint64_t i = tail.count; rc == 0 && i > 0; i--) {
+        wire_put_element(&change->result->records, op->record_field, found[i - 1]);
+    }
+    cursor_close(&cursor);
+    if (rc == 0) {
+        *ret = tail;
+    }
+    return rc;
+}
+
+int change_pop_messages(struct change *change)
+{
+    struct tail tail;
+    int rc = last_seq_check(change, &change->op->pop.expected_last_seq);
+    rc = rc ? rc : pop_collect(change, &tail);
+    if (rc) {
+        return rc;
+    }
+    if (change->result->records.failed) {
+        return memory_short(change->error);
+    }
+    struct conversation_record head = change->head.record;
+    tail_remove(change, &tail, &head);
+    change_put_head(change, &head);
+    return 0;
+}

@@ -1,0 +1,139 @@
+/* store.h on LMDB: opens the parts, gives each operation to the readers or to the writer. */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "store/lmdb/env.h"
+#include "store/lmdb/marker.h"
+#include "store/lmdb/read.h"
+#include "store/lmdb/readers.h"
+#include "store/lmdb/writer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static const uint32_t readable_layouts[] = {MARKER_LAYOUT};
+
+struct store {
+    struct env *env;
+    struct readers readers;
+    struct writer *writer;
+    const struct limits *limits;
+    int64_t (*wall_clock_us)(void);
+};
+
+static int store_start(struct store *store, const struct store_config *config, struct error *error)
+{
+    const struct env_config env_config = {
+        .data_dir = config->data_dir,
+        .map_bytes = config->map_bytes,
+        .disk_reserve_bytes = config->disk_reserve_bytes,
+        .now_us = store->wall_clock_us(),
+    };
+    int rc = env_open(&env_config, &store->env, error);
+    if (rc) {
+        return rc;
+    }
+    const struct writer_config writer_config = {
+        .env = store->env,
+        .limits = config->limits,
+        .deleted_retention_us = config->deleted_retention_us,
+        .wall_clock_us = store->wall_clock_us,
+        .fatal = config->fatal,
+        .fatal_arg = config->fatal_arg,
+    };
+    rc = writer_start(&writer_config, &store->writer, error);
+    if (rc) {
+        env_close(store->env);
+        return rc;
+    }
+    readers_init(&store->readers, store->env);
+    return 0;
+}
+
+int store_open(const struct store_config *config, struct store **ret_store, struct error *error)
+{
+    assert(config->data_dir && config->limits && config->fatal && config->deleted_retention_us >= 0);
+    assert(config->limits->append_messages <= CHATLOG_CAP_append_messages);
+    struct store *store = calloc(1, sizeof(*store));
+    if (!store) {
+        return error_set(error, ERROR_STARTUP, "%s: no memory to open it", config->data_dir);
+    }
+    store->limits = config->limits;
+    store->wall_clock_us = config->wall_clock_us ? config->wall_clock_us : clock_wall_us;
+    int rc = store_start(store, config, error);
+    if (rc) {
+        free(store);
+        return rc;
+    }
+    *ret_store = store;
+    return 0;
+}
+
+static void store_read(struct store *store, struct store_op *op)
+{
+    struct store_result result = {0};
+    struct error error = {0};
+    struct txn txn = readers_take(&store->readers);
+    struct read read = {
+        .txn = &txn,
+        .env = store->env,
+        .op = op,
+        .limits = store->limits,
+        .now_us = store->wall_clock_us(),
+        .result = &result,
+        .error = &error,
+    };
+    int rc = txn.rc ? 0 : read_run(&read);
+    if (txn.rc) {
+        rc = txn_error(txn.rc, &error); /* what was concluded from a failed transaction is worth nothing */
+    }
+    readers_give(&store->readers, &txn);
+    head_free(&read.head);
+    if (rc == 0 && op->verb == STORE_GET_STATS) {
+        writer_add_stats(store->writer, &result.stats);
+    }
+    op->done(op, rc ? &error : NULL, rc ? NULL : &result);
+    buffer_free(&result.records);
+    buffer_free(&result.next);
+}
+
+void store_run(struct store *store, struct store_op *op)
+{
+    assert(op->done);
+    if (!read_is_verb(op->verb)) {
+        writer_push(store->writer, op);
+        return;
+    }
+    if (op->deadline_us != 0 && clock_monotonic_us() > op->deadline_us) {
+        struct error error = {0};
+        error_set(&error, ERROR_DEADLINE_PASSED, "the time was over before the work began; nothing was done");
+        op->done(op, &error, NULL);
+        return;
+    }
+    store_read(store, op);
+}
+
+bool store_takes_writes(struct store *store)
+{
+    return writer_takes_writes(store->writer);
+}
+
+struct store_info store_describe(const struct store *store)
+{
+    (void)store;
+    return (struct store_info){
+        .engine_version = mdb_version(NULL, NULL, NULL),
+        .layout = MARKER_LAYOUT,
+        .readable_layouts = readable_layouts,
+        .readable_count = sizeof(readable_layouts) / sizeof(readable_layouts[0]),
+    };
+}
+
+struct store *store_close(struct store *store)
+{
+    store->writer = writer_stop(store->writer);
+    readers_destroy(&store->readers);
+    store->env = env_close(store->env);
+    free(store);
+    return NULL;
+}

@@ -1,0 +1,77 @@
+/* One LMDB transaction with a sticky error: after the first failure every operation does nothing and finds nothing,
+ * and whoever ends the transaction looks at `rc` once. What functions in between conclude from a failed
+ * transaction ("not found") is thrown away there. Knows no key and no record. */
+#ifndef STORE_LMDB_TXN_H
+#define STORE_LMDB_TXN_H
+
+#include "base/error.h"
+#include "base/span.h"
+#include "store/lmdb/keys.h"
+
+#include <lmdb.h>
+
+enum table {
+    TABLE_META,
+    TABLE_CONVERSATIONS,
+    TABLE_MESSAGES,
+    TABLE_MESSAGE_IDS,
+    TABLE_RECENCY,
+    TABLE_REQUESTS,
+    TABLE_DEADLINES,
+    TABLE_PURGES,
+    TABLE_COUNT
+};
+
+struct txn {
+    MDB_txn *handle; /* NULL when it did not begin */
+    const MDB_dbi *tables;
+    int rc;          /* of LMDB: the first failure */
+    uint64_t writes; /* puts and removals so far */
+};
+
+/* *ret is borrowed, valid until the next write. False: there is none. */
+bool txn_get(struct txn *txn, enum table table, struct span key, struct span *ret);
+
+void txn_put(struct txn *txn, enum table table, struct span key, struct span value);
+
+/* False: there was none. */
+bool txn_delete(struct txn *txn, enum table table, struct span key);
+
+/* The number of the commit it will be, or that it sees. The transaction must have begun. */
+uint64_t txn_id(const struct txn *txn);
+
+/* Makes the transaction fail as LMDB would: ENOMEM. */
+void txn_fail_memory(struct txn *txn);
+
+/* A place in a table. Close it before the next write through the txn, and before the txn ends. Not to be moved. */
+struct cursor {
+    struct txn *txn;
+    MDB_cursor *handle;
+    struct span key; /* borrowed like *ret of txn_get */
+    struct span value;
+};
+
+struct cursor cursor_open(struct txn *txn, enum table table);
+void cursor_close(struct cursor *cursor);
+
+/* Copies the key the cursor is at, to outlive it. */
+struct key cursor_copy_key(const struct cursor *cursor);
+
+/* Move to the first entry, the first at or above the key, the last below it, the next, the one before. False: there
+ * is none. */
+bool cursor_first(struct cursor *cursor);
+bool cursor_seek(struct cursor *cursor, struct span key);
+bool cursor_seek_below(struct cursor *cursor, struct span key);
+bool cursor_next(struct cursor *cursor);
+bool cursor_previous(struct cursor *cursor);
+
+/* Removes the entry the cursor is at; seek before using the cursor again. */
+void cursor_delete(struct cursor *cursor);
+
+/* What an LMDB error means for the answer to an operation that stored nothing. Returns -error->reason. */
+int txn_error(int rc, struct error *error);
+
+/* True when a transaction that failed so has stored nothing and the next may succeed: no room, no memory. */
+bool txn_error_is_passing(int rc);
+
+#endif

@@ -1,0 +1,277 @@
+#include "store/lmdb/writer.h"
+
+#include "base/clock.h"
+#include "store/lmdb/batch.h"
+#include "store/lmdb/purge.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SLICE_RECORDS = 1000,
+    SLICE_US = 4 * CLOCK_MILLISECOND_US,
+    SLICE_PAUSE_US = 20 * CLOCK_MILLISECOND_US, /* between slices while operations wait: they come first */
+    FAILED_PAUSE_US = CLOCK_SECOND_US,
+    LOOK_US = CLOCK_SECOND_US, /* the wall clock may jump, the disk may fill or empty */
+    READER_CHECK_US = 10 * CLOCK_SECOND_US,
+    SCRATCH_KEEP_BYTES = 1024 * 1024,
+    FATAL_TEXT_BYTES = 200,
+};
+
+struct writer {
+    struct writer_config config;
+    struct queue queue;
+    pthread_t thread;
+    struct batch batch;
+    struct buffer scratch;
+    struct key rotation;
+    /* What the last commit left to be done. */
+    bool purge_pending;
+    int64_t next_deadline_us; /* wall clock */
+    /* clock_monotonic_us before which not to. */
+    int64_t next_slice_us;
+    int64_t next_reader_check_us;
+    int64_t next_look_us;
+    atomic_bool takes_writes;
+    atomic_ullong commits;
+    atomic_ullong changes;
+};
+
+static int64_t wall_now(const struct writer *writer)
+{
+    int64_t now = writer->config.wall_clock_us();
+    return now > 0 ? now : 1; /* 0 means "not set" in a record */
+}
+
+static struct work work_begin(struct writer *writer)
+{
+    if (writer->scratch.capacity > SCRATCH_KEEP_BYTES) {
+        buffer_free(&writer->scratch);
+    }
+    struct work work = {.txn = env_begin(writer->config.env), .now_us = wall_now(writer), .scratch = &writer->scratch};
+    work_load_stats(&work);
+    return work;
+}
+
+/* Ends the process: a commit whose outcome is unknown can neither be answered nor followed by another. */
+static void writer_die(struct writer *writer, int rc)
+{
+    char message[FATAL_TEXT_BYTES];
+    snprintf(message, sizeof(message), "the data file cannot be written: %s", mdb_strerror(rc));
+    writer->config.fatal(writer->config.fatal_arg, message);
+    abort(); /* fatal must not return */
+}
+
+/* Commits. Returns 0, or the error of a transaction that stored nothing. */
+static int work_commit(struct writer *writer, struct work *work)
+{
+    work_save_stats(work);
+    bool pending = purge_is_pending(&work->txn);
+    int64_t deadline = purge_next_deadline(&work->txn);
+    bool wrote = work->txn.writes > 0;
+    int rc = env_commit(writer->config.env, &work->txn);
+    if (rc && !txn_error_is_passing(rc)) {
+        writer_die(writer, rc);
+    }
+    if (rc == 0) {
+        writer->purge_pending = pending;
+        writer->next_deadline_us = deadline;
+        atomic_fetch_add(&writer->commits, wrote);
+    }
+    return rc;
+}
+
+static void room_check(struct writer *writer, struct txn *txn)
+{
+    if (!txn->rc) {
+        atomic_store(&writer->takes_writes, env_has_room(writer->config.env, txn));
+    }
+}
+
+/* Finds out what there is to do and whether there is room, without a change. Returns LMDB's error. */
+static int writer_look(struct writer *writer)
+{
+    struct txn txn = env_begin_read(writer->config.env);
+    bool pending = purge_is_pending(&txn);
+    int64_t deadline = purge_next_deadline(&txn);
+    room_check(writer, &txn);
+    if (!txn.rc) {
+        writer->purge_pending = pending;
+        writer->next_deadline_us = deadline;
+    }
+    env_abort(&txn);
+    return txn.rc;
+}
+
+static void batch_run(struct writer *writer)
+{
+    struct work work = work_begin(writer);
+    room_check(writer, &work.txn);
+    batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
+    int rc = work_commit(writer, &work);
+    if (rc == 0) {
+        atomic_fetch_add(&writer->changes, writer->batch.count);
+    }
+    batch_answer(&writer->batch, rc);
+}
+
+static void forget_finish(struct writer *writer, const struct purge_done *done, uint64_t commit_id)
+{
+    struct store_result result = {.receipt = {
+                                      .conversations = done->receipt.conversations,
+                                      .messages = done->receipt.messages,
+                                      .content_bytes = done->receipt.content_bytes,
+                                      .digest = {done->receipt.digest_high, done->receipt.digest_low},
+                                      .commit_id = commit_id,
+                                  }};
+    batch_answer_forgets(&writer->batch, key_span(&done->user), &result);
+}
+
+/* Removes a bounded part of what is to be removed, in a commit of its own. */
+static void slice_run(struct writer *writer)
+{
+    struct work work = work_begin(writer);
+    struct purge_done done = {0};
+    struct purge_budget budget = {.records = SLICE_RECORDS, .until_us = clock_monotonic_us() + SLICE_US};
+    room_check(writer, &work.txn);
+    size_t removed = purge_due(&work, &budget);
+    if (removed < budget.records) {
+        budget.records -= removed;
+        purge_slice(&work, &writer->rotation, &budget, &done);
+    }
+    uint64_t commit_id = work.txn.handle ? txn_id(&work.txn) : 0;
+    int rc = work_commit(writer, &work);
+    if (rc == 0 && done.user_forgotten) {
+        forget_finish(writer, &done, commit_id);
+    }
+    writer->next_slice_us = clock_monotonic_us() + (rc ? FAILED_PAUSE_US : SLICE_PAUSE_US);
+    if (rc == 0 && queue_is_empty(&writer->queue)) {
+        writer->next_slice_us = 0;
+    }
+}
+
+static bool slice_is_due(const struct writer *writer)
+{
+    bool work = writer->purge_pending || writer->next_deadline_us <= wall_now(writer);
+    return work && clock_monotonic_us() >= writer->next_slice_us;
+}
+
+/* How long the thread may sleep when no operation comes. */
+static int64_t idle_time(const struct writer *writer)
+{
+    int64_t now = clock_monotonic_us();
+    int64_t wait = writer->next_look_us - now;
+    if (writer->next_deadline_us != INT64_MAX) {
+        int64_t until = writer->next_deadline_us - wall_now(writer);
+        wait = until < wait ? until : wait;
+    }
+    wait = writer->purge_pending ? 0 : wait;
+    int64_t pause = writer->next_slice_us - now;
+    return wait > pause ? wait : pause;
+}
+
+/* What is due from time to time, whether operations come or not. */
+static void round_run(struct writer *writer)
+{
+    int64_t now = clock_monotonic_us();
+    if (now >= writer->next_reader_check_us) {
+        env_check_readers(writer->config.env);
+        writer->next_reader_check_us = now + READER_CHECK_US;
+    }
+    if (now >= writer->next_look_us) {
+        writer_look(writer);
+        writer->next_look_us = now + LOOK_US;
+    }
+}
+
+static void *writer_main(void *arg)
+{
+    struct writer *writer = arg;
+    for (;;) {
+        bool stopping = queue_is_stopped(&writer->queue);
+        if (!queue_is_empty(&writer->queue)) {
+            batch_run(writer);
+        } else if (stopping) {
+            break;
+        } else {
+            int64_t wait = idle_time(writer);
+            if (wait > 0) {
+                queue_wait(&writer->queue, wait);
+            }
+        }
+        if (!stopping && slice_is_due(writer)) {
+            slice_run(writer);
+        }
+        round_run(writer);
+    }
+    batch_refuse_forgets(&writer->batch);
+    return NULL;
+}
+
+static int writer_begin(struct writer *writer, struct error *error)
+{
+    int rc = writer_look(writer); /* what the last run left to be done */
+    if (rc) {
+        return error_set(error, ERROR_STARTUP, "the data file cannot be read: %s", mdb_strerror(rc));
+    }
+    rc = pthread_create(&writer->thread, NULL, writer_main, writer);
+    return rc ? error_set(error, ERROR_STARTUP, "cannot start the writer's thread") : 0;
+}
+
+int writer_start(const struct writer_config *config, struct writer **ret_writer, struct error *error)
+{
+    struct writer *writer = calloc(1, sizeof(*writer));
+    if (!writer) {
+        return error_set(error, ERROR_STARTUP, "no memory for the writer");
+    }
+    writer->config = *config;
+    writer->batch.config = (struct batch_config){
+        .env = config->env,
+        .queue = &writer->queue,
+        .limits = config->limits,
+        .deleted_retention_us = config->deleted_retention_us,
+        .scratch = &writer->scratch,
+    };
+    queue_init(&writer->queue);
+    int rc = writer_begin(writer, error);
+    if (rc) {
+        queue_destroy(&writer->queue);
+        buffer_free(&writer->scratch);
+        free(writer);
+        return rc;
+    }
+    *ret_writer = writer;
+    return 0;
+}
+
+void writer_push(struct writer *writer, struct store_op *op)
+{
+    struct error error = {0};
+    if (queue_push(&writer->queue, op, writer->config.limits, &error)) {
+        op->done(op, &error, NULL);
+    }
+}
+
+struct writer *writer_stop(struct writer *writer)
+{
+    queue_stop(&writer->queue);
+    pthread_join(writer->thread, NULL);
+    queue_destroy(&writer->queue);
+    buffer_free(&writer->scratch);
+    free(writer);
+    return NULL;
+}
+
+bool writer_takes_writes(struct writer *writer)
+{
+    return atomic_load(&writer->takes_writes);
+}
+
+void writer_add_stats(struct writer *writer, struct store_stats *stats)
+{
+    stats->commits = atomic_load(&writer->commits);
+    stats->changes = atomic_load(&writer->changes);
+    stats->queue_length = queue_length(&writer->queue);
+}

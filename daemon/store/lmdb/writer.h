@@ -1,0 +1,37 @@
+/* The writer's thread: the only one that changes the store. It commits the queue's operations in groups, and in
+ * between removes what is to be purged, in slices. */
+#ifndef STORE_LMDB_WRITER_H
+#define STORE_LMDB_WRITER_H
+
+#include "store/lmdb/env.h"
+#include "store/store.h"
+
+#include <stdint.h>
+
+struct writer;
+
+struct writer_config {
+    struct env *env;
+    const struct limits *limits;
+    int64_t deleted_retention_us;
+    int64_t (*wall_clock_us)(void);
+    void (*fatal)(void *arg, const char *message);
+    void *fatal_arg;
+};
+
+/* Starts the thread. On failure (ERROR_STARTUP) *ret_writer is untouched. */
+int writer_start(const struct writer_config *config, struct writer **ret_writer, struct error *error);
+
+/* Gives it a change; op->done is called from the thread, or at once when the queue is full. */
+void writer_push(struct writer *writer, struct store_op *op);
+
+/* Finishes the queue, refuses the removals of users that go on at the next start, ends the thread. Returns NULL. */
+struct writer *writer_stop(struct writer *writer);
+
+/* False while changes that need room are refused. */
+bool writer_takes_writes(struct writer *writer);
+
+/* Commits and changes since the start, and the length of the queue, into stats. */
+void writer_add_stats(struct writer *writer, struct store_stats *stats);
+
+#endif

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Writes tests/fuzz/corpus: where the fuzzer starts from, and what ctest replays. Inputs that once broke something are
+added to the folders by hand, under a name that tells what they broke."""
+import os
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# As in fuzz_rpc.c.
+METHODS = """CreateConversation GetConversation UpdateConversation DeleteConversation UndeleteConversation
+    ListConversations AppendMessages ListMessages GetMessage UpdateMessage DeleteMessage PopMessages ForgetUser
+    GetServerInfo GetStats ListUsers GetDescriptorSet Check""".split()
+WITH_REQUEST_ID = 128
+
+
+def varint(value):
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def message(*fields):
+    """fields: (number, int or str or bytes)"""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def request(name, *fields, request_id=False):
+    payload = message(*fields)
+    selector = METHODS.index(name) + 1 + (WITH_REQUEST_ID if request_id else 0)
+    return bytes([selector]) + len(payload).to_bytes(2, "little") + payload
+
+
+def raw(data):
+    return b"\0" + len(data).to_bytes(2, "little") + data
+
+
+def pair(key, value):
+    return message((1, key), (2, value))
+
+
+OWNER = ((1, "ann"), (2, "c1"))
+HELLO = message((6, "m-1"), (7, "user"), (8, "text/plain"), (10, 3), (11, 1700000000000000), (12, pair("k", "v")),
+                (13, "Grüße"))
+ANSWER = message((7, "assistant"), (8, "application/json"), (9, "bot"), (13, '{"role":"assistant","content":null}'))
+APPEND = request("AppendMessages", *OWNER, (3, HELLO), (3, ANSWER), (4, 1))
+
+RPC = {
+    "append": APPEND,
+    "append_replayed": 2 * request("AppendMessages", *OWNER, (3, ANSWER), (4, 1), request_id=True),
+    "append_replace": APPEND + request("AppendMessages", *OWNER, (3, ANSWER), (5, 2), (6, 1)),
+    "create_update": request("CreateConversation", (1, "ann"), (2, message((1, "c2"), (2, "Title"), (3, pair("a", "b")))))
+                     + request("UpdateConversation", (1, "ann"), (2, message((1, "c2"), (2, "New"), (4, 1))),
+                               (3, "title"), (3, "archived"), request_id=True),
+    "delete_undelete": APPEND + request("DeleteConversation", *OWNER) + request("UndeleteConversation", *OWNER)
+                       + request("DeleteConversation", *OWNER, (4, 1)) + request("GetConversation", *OWNER),
+    "expire": request("CreateConversation", (1, "ann"), (2, message((1, "c3"), (5, 1)))),
+    "forget": APPEND + request("ForgetUser", (1, "ann")),
+    "list": APPEND + request("ListConversations", (1, "ann"), (2, 1), (4, 3), (5, 1)) + request("ListUsers", (1, 1)),
+    "list_token": request("ListConversations", (1, "ann"), (3, "8299999999999999")) + request("ListUsers", (2, "ann")),
+    "messages": APPEND + request("ListMessages", *OWNER) + request("ListMessages", *OWNER, (3, 2), (6, 1))
+                + request("ListMessages", *OWNER, (4, 1), (8, 1)) + request("ListMessages", *OWNER, (5, 1), (7, 10)),
+    "message": APPEND + request("GetMessage", *OWNER, (3, 1)) + request("GetMessage", *OWNER, (4, "m-1"), (5, 2))
+               + request("UpdateMessage", *OWNER, (3, message((1, 1), (13, "new"))), (4, "content"), (5, 1))
+               + request("DeleteMessage", *OWNER, (3, 1)),
+    "pop": APPEND + request("PopMessages", *OWNER, (3, 1), (4, 2)),
+    "admin": request("GetServerInfo") + request("GetStats") + request("GetDescriptorSet") + request("Check"),
+    "envelope": raw(message((1, "chatlog.v1.HistoryService/GetConversation"), (2, message(*OWNER)), (3, 1000), (4, "r"))),
+    "unknown_method": raw(message((1, "chatlog.v1.HistoryService/Nothing"))),
+    "empty": raw(b""),
+    "empty_fields": raw(message((2, b"\x12\x00" * 50))),
+    "nul_in_id": request("GetConversation", (1, "a\0b"), (2, "c1")),
+    "not_utf8": request("GetConversation", (1, b"\xff\xfe"), (2, "c1")),
+}
+
+CONVERSATION_RECORD = message((1, "c1"), (2, "Title"), (3, pair("a", "b")), (3, pair("c", "d")), (4, 1), (5, 7), (6, "12"),
+                              (7, 1), (8, 2), (9, 3), (10, 4), (11, 5), (12, 6), (13, 7), (14, 8))
+MESSAGE_RECORD = message((1, 1), (2, 2), (3, 3), (4, 1), (5, 5), (6, "m-1"), (7, "user"), (8, "text/plain"), (9, "ann"),
+                         (10, 2), (11, 9), (12, pair("a", "b")), (13, "hello"))
+RECORD = {
+    "message": b"\0" + MESSAGE_RECORD,
+    "message_cut": b"\0" + MESSAGE_RECORD[:-3],
+    "message_twice": b"\0" + MESSAGE_RECORD + MESSAGE_RECORD,
+    "conversation": b"\1" + CONVERSATION_RECORD,
+    "conversation_small": b"\1" + message((1, "c1"), (6, "1"), (7, 1)),
+}
+
+KEYS = {
+    "conversation": b"\3ann\0c1",
+    "message": b"\3ann\0c1\0" + b"0000000007",
+    "message_of_user": b"\3annann\0" + b"0000000007",
+    "position": b"\3ann" + b"8299999999999999\0c1",
+    "deadline": b"\0" + b"1700000000000000\0ann\0c1",
+    "user": b"\3ann",
+    "seq": b"\0" + b"9999999999",
+}
+
+WIRE = {
+    "all_types": b"\x08\x96\x01" + b"\x11" + bytes(8) + b"\x1a\x03abc" + b"\x25" + bytes(4),
+    "group": b"\x0b\x0c",
+    "field_0": b"\x00\x01",
+    "long_varint": b"\x08" + b"\xff" * 10 + b"\x01",
+    "past_the_end": b"\x0a\xff\xff\xff\xff\x0f",
+}
+
+
+def main():
+    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE}.items():
+        folder = os.path.join(HERE, "corpus", target)
+        os.makedirs(folder, exist_ok=True)
+        for name, data in inputs.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+/* Thousands of random operations, each compared with what a plain in-memory model says, and now and then everything
+ * there is; with restarts in between. CHATLOG_TEST_SEED chooses another run than the fixed one; the seed is printed.
+ * Must not know an engine. */
+#include "support/store_client.h"
+#include "support/store_model.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { STEPS = 6000, COMPARE_EVERY = 150, REOPEN_EVERY = 400, BATCH_MAX = 6, POOL = 64 };
+
+static const char *const users[] = {"u", "uu", "v"};
+static const char *const conversations[] = {"c", "cc", "c c", "d"};
+enum { USERS = 3, CONVERSATIONS = 4 };
+
+struct run {
+    struct client *client;
+    struct model *model;
+    uint64_t seed;
+    char ids[POOL][16]; /* message IDs and contents to draw from */
+    struct store_message messages[BATCH_MAX];
+    struct store_pair pair;
+};
+
+static uint64_t draw(struct run *run, uint64_t below)
+{
+    run->seed = run->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (run->seed >> 33) % below;
+}
+
+static struct span draw_text(struct run *run)
+{
+    return span_of_string(run->ids[draw(run, POOL)]);
+}
+
+static struct store_message draw_message(struct run *run)
+{
+    return (struct store_message){
+        .message_id = draw(run, 3) == 0 ? draw_text(run) : span_of(NULL, 0),
+        .role = span_of_string("user"),
+        .content_type = draw(run, 4) == 0 ? span_of_string("application/json") : span_of(NULL, 0),
+        .token_count = (uint32_t)draw(run, 3),
+        .metadata = &run->pair,
+        .metadata_count = draw(run, 2),
+        .content = span_of(draw_text(run).data, draw(run, 4)),
+    };
+}
+
+static struct store_op draw_append(struct run *run, const char *user, const char *conversation, uint64_t last_seq)
+{
+    size_t count = 1 + draw(run, BATCH_MAX);
+    for (size_t i = 0; i < count; i++) {
+        run->messages[i] = draw_message(run);
+    }
+    struct store_op op = op_append(user, conversation, run->messages, count);
+    op.append.create_if_missing = draw(run, 4) != 0;
+    if (draw(run, 4) == 0) {
+        op = op_expecting(op, draw(run, 3) == 0 ? draw(run, 5) : last_seq);
+    }
+    if (draw(run, 8) == 0) {
+        op.append.replace_after_seq = (struct store_expected){.given = true, .value = draw(run, last_seq + 2)};
+        op.append.count = draw(run, 3) == 0 ? 0 : count;
+    }
+    return op;
+}
+
+static struct store_op draw_conversation_change(struct run *run, const char *user, const char *conversation)
+{
+    struct store_conversation values = {
+        .title = draw_text(run),
+        .metadata = &run->pair,
+        .metadata_count = draw(run, 2),
+        .archived = draw(run, 2) == 0,
+        .expire_time_us = draw(run, 4) == 0 ? clock_now() + (int64_t)draw(run, 100) * CLOCK_SECOND_US : 0,
+    };
+    switch (draw(run, 5)) {
+    case 0: {
+        struct store_op create = op_create(user, conversation);
+        create.create = values;
+        return create;
+    }
+    case 1:
+    case 2:
+        return op_update(user, conversation, (unsigned)(1 + draw(run, 15)), &values);
+    case 3:
+        return draw(run, 4) == 0 ? op_purge(user, conversation) : op_delete(user, conversation);
+    default:
+        return op_undelete(user, conversation);
+    }
+}
+
+static struct store_op draw_message_change(struct run *run, const char *user, const char *conversation,
+                                           uint64_t last_seq)
+{
+    uint64_t seq = 1 + draw(run, last_seq + 1);
+    struct store_message values = draw_message(run);
+    struct store_op op;
+    switch (draw(run, 4)) {
+    case 0:
+        op = op_pop(user, conversation, 1 + draw(run, 5));
+        return draw(run, 4) == 0 ? op_expecting(op, draw(run, last_seq + 1)) : op;
+    case 1:
+        return op_delete_message(user, conversation, seq);
+    default:
+        op = op_edit(user, conversation, seq, (unsigned)(1 + draw(run, 15)), &values);
+        op.edit.expected_revision = (uint32_t)draw(run, 3);
+        return op;
+    }
+}
+
+static struct store_op draw_change(struct run *run)
+{
+    const char *user = users[draw(run, USERS)];
+    const char *conversation = conversations[draw(run, CONVERSATIONS)];
+    uint64_t last_seq = model_last_seq(run->model, user, conversation);
+    uint64_t kind = draw(run, 100);
+    if (kind == 0) {
+        return op_forget(user);
+    }
+    if (kind < 25) {
+        return draw_conversation_change(run, user, conversation);
+    }
+    if (kind < 65) {
+        return draw_append(run, user, conversation, last_seq);
+    }
+    return draw_message_change(run, user, conversation, last_seq);
+}
+
+/* Every conversation and message, the lists and the counts. */
+static void compare_all(struct run *run)
+{
+    for (size_t i = 0; i < USERS; i++) {
+        for (size_t k = 0; k < CONVERSATIONS; k++) {
+            model_compare_conversation(run->model, run->client, users[i], conversations[k]);
+        }
+        model_compare_list(run->model, run->client, users[i]);
+    }
+    model_compare_stats(run->model, run->client);
+    client_release(run->client);
+}
+
+static void random_operations_leave_what_the_model_says(void **state)
+{
+    const char *chosen = getenv("CHATLOG_TEST_SEED");
+    struct run run = {.client = *state, .model = model_new(), .seed = chosen ? strtoull(chosen, NULL, 10) : 2026};
+    print_message("CHATLOG_TEST_SEED=%llu\n", (unsigned long long)run.seed);
+    run.pair = (struct store_pair){span_of_string("key"), span_of_string("value")};
+    for (size_t i = 0; i < POOL; i++) {
+        snprintf(run.ids[i], sizeof(run.ids[i]), "id %zu", i);
+    }
+    for (int step = 1; step <= STEPS; step++) {
+        clock_advance((int64_t)draw(&run, 2 * CLOCK_SECOND_US));
+        struct store_op op = draw_change(&run);
+        const struct answer *answer = client_run_patiently(run.client, op);
+        model_apply(run.model, &op, answer);
+        if (step % COMPARE_EVERY == 0) {
+            compare_all(&run);
+        }
+        if (step % REOPEN_EVERY == 0) {
+            client_reopen(run.client);
+            compare_all(&run);
+        }
+    }
+    run.model = model_free(run.model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {store_test(random_operations_leave_what_the_model_says)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
