@@ -51,22 +51,24 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"client/include/",),
     (r"client/lib/", PUBLIC, GENERATED, r'"(lib/)?\w+\.h"', r"<nng/[\w/]+\.h>"),
     (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|xxhash|utf8proc)\.h>"),
-    (r"client/example/", PUBLIC),
+    (r"client/example/", r"<chatlog\.h>"),
     (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(store|history|rpc)/[\w/]+\.h"', r'"(config|server)\w*\.h"',
      r"<lmdb\.h>"),
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE),
-    (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"rpc/rpc\.h"'),
+    (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"rpc/rpc\.h"', r"<nng/[\w/]+\.h>"),
     (r"tests/bench/", TEST, PUBLIC, GENERATED, r'"bench/\w+\.h"'),
     (r"tests/fuzz/", TEST, BASE, LIMITS, GENERATED, r'"fuzz/fuzz\.h"', r'"(store|history|rpc)/[\w/]+\.h"'),
-    (r"tests/", TEST, PUBLIC),
+    (r"tests/integration/", TEST, PUBLIC, r'"\w+\.h"'),
 ]]
 
-# Whose names may be used where.
+# Whose names may be used where, and how to say it.
 LIBRARIES = [
-    (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"), re.compile(r"daemon/store/lmdb/|tests/unit/")),
+    (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"), re.compile(r"daemon/store/lmdb/|tests/unit/"),
+     "LMDB is for daemon/store/lmdb only"),
     # "nng_version" alone is a field of ours; with "(" it is nng's function.
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),
-     re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|client/lib/")),
+     re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|client/lib/|tests/support/"),
+     "nng is for the daemon's server and for client/lib only"),
 ]
 
 
@@ -158,9 +160,10 @@ def included_source(tree):
 def library_out_of_place(tree):
     for path, text in c_files(tree):
         code = c_code(re.sub(r"^[ \t]*#[ \t]*include.*", blank, text, flags=re.MULTILINE))
-        for word, place in LIBRARIES:
-            for match in () if place.match(path) else word.finditer(code):
-                yield path, line_of(text, match.start()), f"{match.group(1)} is for {place.pattern} only"
+        for names, place, words in LIBRARIES:
+            match = names.search(code)
+            if match and not place.match(path):
+                yield path, line_of(text, match.start()), f"{match.group(1)}: {words}"
 
 
 def leftover(tree):
@@ -218,7 +221,7 @@ def unregistered_test(tree):
             yield path, 1, "tests/CMakeLists.txt takes only test_*.c from here; helpers go to tests/support"
         if is_test and not re.fullmatch(r"tests/((unit|store|integration)/\w+\.c|cli/\w+\.py)", path):
             yield path, 1, "tests/CMakeLists.txt does not find a test here"
-        if folder == "tests/cli" and name.endswith(".py") and not is_test and "TestCase)" in text:
+        if folder == "tests/cli" and name.endswith(".py") and not is_test and "    def test_" in text:
             yield path, 1, "tests/CMakeLists.txt takes only test_*.py from here"
         for match in re.finditer(r"^(?:static )?void (\w+)\(void \*\*\w+\)\n\{", text, re.MULTILINE):
             if len(re.findall(rf"\b{match.group(1)}\b", text)) == 1:

@@ -75,6 +75,7 @@ CASES = {
          includes("client/cli/a.c", "<nng/nng.h>"),
          includes("client/cli/a.c", '"lib/call.h"'),
          includes("client/example/example.c", "<jansson.h>"),
+         includes("client/example/example.c", '"chatlog_limits.h"'),
          includes("tests/store/test_a.c", "<lmdb.h>"),
          includes("tests/integration/test_a.c", '"store/store.h"')],
         [includes("daemon/base/a.c", "<stdio.h>", "<sys/stat.h>", '"base/span.h"', '"chatlog_limits.h"'),
@@ -118,10 +119,11 @@ CASES = {
     "unregistered_test": (
         [{"tests/unit/codec.c": ""}, {"tests/unit/deep/test_a.c": ""}, {"tests/fault/test_a.c": ""},
          {"daemon/fuzz_a.c": ""},
-         {"tests/cli/import.py": "class A(unittest.TestCase):\n    pass\n"},
+         {"tests/cli/import.py": "class A(unittest.TestCase):\n    def test_it(self):\n        pass\n"},
          {"tests/unit/test_a.c": "static void never_run(void **state)\n{\n}\n"}],
         [{"tests/unit/test_a.c": "static void it_runs(void **state)\n{\n}\nint main(void)\n{\n    x(it_runs);\n}\n"},
-         {"tests/cli/test_a.py": "class A(unittest.TestCase):\n    pass\n", "tests/support/a.c": ""}]),
+         {"tests/cli/test_a.py": "class A(unittest.TestCase):\n    def test_it(self):\n        pass\n"},
+         {"tests/cli/daemon.py": "class A(unittest.TestCase):\n    pass\n", "tests/support/a.c": ""}]),
     "registry_host": (
         [{"a.sh": "curl https://registry.npm" "js.org/x\n"}, {"b.md": "see py" "pi.org\n"}],
         [{"a.md": "https://nng.nanomsg.org and npm\n"}]),

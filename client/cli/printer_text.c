@@ -7,11 +7,11 @@
 
 #define CONTENT_INDENT "    "
 
-/* "  name text" when there is a text. */
+/* "  name text" when there is a text; name "" leaves the name out. */
 static void text_member(FILE *out, const char *name, const char *text)
 {
     if (text && *text) {
-        fprintf(out, "  %s ", name);
+        fprintf(out, "  %s%s", name, *name ? " " : "");
         escape_line(out, text, strlen(text));
     }
 }

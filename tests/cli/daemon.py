@@ -45,7 +45,6 @@ class Daemon:
         self.directory = tempfile.mkdtemp(prefix="chatlog-cli-")
         self.url = f"ipc://{self.directory}/s.sock"
         self.process = None
-        self.start()
 
     def start(self):
         """Starts it and waits until `chatlog health` says that it is serving."""
@@ -92,6 +91,7 @@ class DaemonTest(unittest.TestCase):
     def setUpClass(cls):
         cls.daemon = Daemon()
         cls.addClassCleanup(cls.daemon.remove)
+        cls.daemon.start()
 
     def setUp(self):
         self.user = self.id().rpartition(".")[2][:100]

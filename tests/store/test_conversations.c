@@ -297,11 +297,14 @@ static void an_operation_whose_time_is_over_is_not_begun(void **state)
 {
     struct client *client = *state;
     struct store_op create = op_create("alice", "thread");
-    create.deadline_us = clock_monotonic_us() - 1;
+    struct store_op read = op_get("alice", "thread");
+    create.deadline_us = read.deadline_us = clock_monotonic_us() - 1;
     assert_refused(client_run(client, create), DEADLINE_PASSED);
+    assert_refused(client_run(client, read), DEADLINE_PASSED);
     client_wait_until_stored(client, 0, 0, 0);
-    create.deadline_us = clock_monotonic_us() + CLIENT_WAIT_SECONDS * (int64_t)CLOCK_SECOND_US;
+    create.deadline_us = read.deadline_us = clock_monotonic_us() + CLIENT_WAIT_SECONDS * (int64_t)CLOCK_SECOND_US;
     assert_ok(client_run(client, create));
+    assert_ok(client_run(client, read));
 }
 
 int main(void)

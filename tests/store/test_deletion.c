@@ -51,6 +51,19 @@ static void a_deleted_conversation_takes_no_change_but_undelete_and_purge(void *
     assert_true(span_equal(read->records[0], deleted->records[0]));
 }
 
+static void the_messages_of_a_deleted_conversation_are_not_read(void **state)
+{
+    struct client *client = *state;
+    struct store_message message = message_of("user", "hello");
+    message.message_id = span_of_string("id");
+    assert_ok(client_run(client, op_creating(op_append("alice", "thread", &message, 1))));
+    assert_ok(client_run(client, op_delete("alice", "thread")));
+    assert_refused(client_run(client, op_page("alice", "thread", STORE_LATEST, 0, 10)), CONVERSATION_DELETED);
+    assert_refused(client_run(client, op_message("alice", "thread", 1)), CONVERSATION_DELETED);
+    assert_refused(client_run(client, op_message_by_id("alice", "thread", "id")), CONVERSATION_DELETED);
+    assert_refused(client_run(client, op_message("alice", "thread", 2)), CONVERSATION_DELETED);
+}
+
 static void undelete_brings_a_conversation_back_with_all_its_messages(void **state)
 {
     struct client *client = *state;
@@ -269,6 +282,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         store_test(a_deleted_conversation_can_be_read_and_says_when_it_ends),
         store_test(a_deleted_conversation_takes_no_change_but_undelete_and_purge),
+        store_test(the_messages_of_a_deleted_conversation_are_not_read),
         store_test(undelete_brings_a_conversation_back_with_all_its_messages),
         store_test(a_deletion_with_an_old_etag_deletes_nothing),
         store_test(a_purged_conversation_is_gone_at_once),

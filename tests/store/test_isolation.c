@@ -106,11 +106,11 @@ static void place_make(struct client *client, const char *user, const char *conv
     snprintf(mark, sizeof(mark), "%s|%s", user, conversation);
     struct store_op create = op_create(user, conversation);
     create.create.title = span_of_string(mark);
-    assert_ok(client_run(client, op_with_request(create, conversation, 1)));
+    assert_ok(client_run(client, create));
     struct store_message message = message_of("user", mark);
     message.message_id = span_of_string(conversation);
     struct store_op append = op_append(user, conversation, &message, 1);
-    assert_ok(client_run(client, op_with_request(append, user, 2)));
+    assert_ok(client_run(client, op_with_request(append, conversation, 2)));
 }
 
 static void assert_place(struct client *client, const char *user, const char *conversation, size_t conversations)

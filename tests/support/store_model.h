@@ -11,7 +11,7 @@ struct model *model_new(void);
 struct model *model_free(struct model *model);
 
 /* The last_seq of a conversation; 0 when there is none. */
-uint64_t model_last_seq(const struct model *model, const char *user, const char *conversation);
+uint64_t model_last_seq(struct model *model, const char *user, const char *conversation);
 
 /* Does to the model what `op` should have done to the store at clock_now(), and fails the test when `answer` is not
  * what the contract says. */
