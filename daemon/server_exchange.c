@@ -64,10 +64,12 @@ static void exchange_finish(struct exchange *exchange, bool handed)
 static nng_msg *answer_new(struct span response)
 {
     nng_msg *answer = NULL;
-    if (response.size == 0 || nng_msg_alloc(&answer, response.size) != 0) {
+    if (!response.data || nng_msg_alloc(&answer, response.size) != 0) {
         return NULL;
     }
-    memcpy(nng_msg_body(answer), response.data, response.size);
+    if (response.size > 0) {
+        memcpy(nng_msg_body(answer), response.data, response.size);
+    }
     return answer;
 }
 

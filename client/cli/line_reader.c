@@ -39,7 +39,7 @@ static int reader_fill(struct line_reader *reader)
 static void reader_take(struct line_reader *reader, size_t count, struct line *line)
 {
     size_t length = line->length + count;
-    if (length <= LINE_READER_BYTES) {
+    if (count > 0 && length <= LINE_READER_BYTES) {
         if (length > line->capacity) {
             line->capacity = length * 2 < LINE_READER_BYTES ? length * 2 : LINE_READER_BYTES;
             line->data = memory_resize(line->data, line->capacity);

@@ -95,6 +95,7 @@ static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
         log_warning(rpc_call->rpc->log, "%.*s: %s: %s", SPAN_FORMAT(rpc_call->envelope.method),
                     error_reason_name(call->error.reason), call->error.message);
     }
+    buffer_append(&response, NULL, 0); /* a success without payload has no bytes, but has an address */
     rpc_call->done(rpc_call->arg, response.failed ? span_of(NULL, 0) : buffer_span(&response));
     buffer_free(&response);
     buffer_free(&call->payload);

@@ -25,7 +25,8 @@ struct rpc *rpc_new(const struct rpc_config *config);
 
 /* Answers one request: calls done exactly once with the encoded Response, perhaps before it returns, perhaps from
  * another thread. `request` must stay valid until then. `response` belongs to the caller of done and is valid only
- * during the call; it is empty only when memory is too short to say even that. received_us is clock_monotonic_us. */
+ * during the call. Its data is NULL when memory is too short to say even that (a success may well have 0 bytes).
+ * received_us is clock_monotonic_us. */
 void rpc_handle(struct rpc *rpc, struct span request, int64_t received_us,
                 void (*done)(void *arg, struct span response), void *arg);
 

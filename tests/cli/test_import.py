@@ -97,15 +97,26 @@ class Counts(DaemonTest):
 class Rejected(DaemonTest):
     """Each bad line stands between two good ones, which must be stored."""
 
+    def setUp(self):
+        super().setUp()
+        self.rejected = 0
+
+    def tearDown(self):
+        """Of all the bad lines nothing was stored, not even a conversation."""
+        if self.rejected:
+            names = sorted(f"{i + 1} {name}" for i in range(self.rejected) for name in ("before", "after"))
+            self.assertEqual(sorted(name for _, name in self.exported(self.user)), names)
+        super().tearDown()
+
     def rejects(self, bad, says):
+        self.rejected += 1
         bad = bad if isinstance(bad, bytes) else json.dumps(bad).encode()
-        good = [json.dumps(conversation(self.user, name, said("user", "x"))).encode() for name in ("before", "after")]
+        good = [json.dumps(conversation(self.user, f"{self.rejected} {name}", said("user", "x"))).encode()
+                for name in ("before", "after")]
         result = self.chatlog("import", "-", input=b"\n".join([good[0], bad, good[1]]) + b"\n", code=FAILED)
         self.assertRegex(result.stderr, "(?m)^chatlog: line 2: " + says)
         self.assertIn("chatlog: INVALID_ARGUMENT: LINES_FAILED\n  1 of 3 lines were not imported", result.stderr)
-        self.assertIn("imported 2 conversations, 2 messages", result.stdout)
-        self.assertEqual(sorted(self.exported(self.user)), [(self.user, "after"), (self.user, "before")])
-        self.text("forget", self.user, "--yes")
+        self.assertEqual("imported 2 conversations, 2 messages (0 already present)\n", result.stdout)
 
     def rejects_message(self, message, says):
         self.rejects(conversation(self.user, "bad", said("user", "first"), message), "message 2: " + says)

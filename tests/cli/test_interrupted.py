@@ -117,7 +117,7 @@ class Interrupted(DaemonTest):
         thread = threading.Thread(target=disturb)
         thread.start()
         try:
-            for _ in range(3):
+            for _ in range(2):
                 self.assertEqual(sorted(name for _, name in self.exported(self.user)), sorted(names))
         finally:
             ended.set()

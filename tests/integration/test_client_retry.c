@@ -14,6 +14,7 @@ struct script {
     int code;
     const char *reason;
     const char *retry_delay_ms;
+    bool empty; /* answers with an empty payload, which is a response of most methods */
     unsigned count;
     char ids[REQUESTS_MAX][256];
     uint32_t timeouts[REQUESTS_MAX];
@@ -35,7 +36,7 @@ static void play(void *arg, const struct fake_request *request, struct fake_repl
         fake_reply_error(reply, script->code, script->reason, "not now");
         if (script->retry_delay_ms != NULL)
             fake_reply_detail(reply, "retry_delay_ms", script->retry_delay_ms);
-    } else {
+    } else if (!script->empty) {
         reply_appended(reply, 7);
     }
 }
@@ -82,7 +83,7 @@ static void each_call_gets_a_request_id_of_its_own(void **state)
 static void a_read_carries_no_request_id_and_is_sent_again(void **state)
 {
     (void)state;
-    struct script script = {.cut = 2};
+    struct script script = {.cut = 2, .empty = true};
     struct fixture fixture = fixture_start(play, &script);
     struct chatlog_stats stats;
     assert_int_equal(chatlog_get_stats(fixture.client, NULL, &stats, &fixture.error), CHATLOG_OK);

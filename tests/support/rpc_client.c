@@ -98,6 +98,7 @@ struct waiter {
 static void response_take(void *arg, struct span bytes)
 {
     struct waiter *waiter = arg;
+    assert_non_null(bytes.data); /* also of a success that has no bytes */
     pthread_mutex_lock(&waiter->mutex);
     waiter->response = chatlog__v1__response__unpack(NULL, bytes.size, bytes.data);
     pthread_cond_signal(&waiter->answered);

@@ -238,6 +238,16 @@ static void bad_messages_are_refused(void **state)
     rpc_expect(*state, "AppendMessages", FIELDS(USER, LIVE, HELLO, {5, .value = 3}), "");
 }
 
+static void a_success_with_nothing_to_tell_is_an_answer(void **state)
+{
+    Chatlog__V1__Response *response = rpc_call(*state, "ListConversations", FIELDS({1, .text = "nobody"}), NULL);
+    assert_int_equal(response->code, 0);
+    assert_int_equal(response->payload.len, 0);
+    chatlog__v1__response__free_unpacked(response, NULL);
+    rpc_expect(*state, "DeleteConversation", FIELDS(USER, LIVE, {4, .value = 1}), "");
+    rpc_expect(*state, "GetConversation", FIELDS(USER, LIVE), "CONVERSATION_NOT_FOUND");
+}
+
 static void the_error_carries_the_numbers_a_program_needs(void **state)
 {
     Chatlog__V1__Response *response =
@@ -262,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deleted_conversation_says_that_it_is_deleted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_conversations_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_messages_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_success_with_nothing_to_tell_is_an_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_error_carries_the_numbers_a_program_needs, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

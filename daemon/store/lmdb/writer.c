@@ -47,9 +47,6 @@ static int64_t wall_now(const struct writer *writer)
 
 static struct work work_begin(struct writer *writer)
 {
-    if (writer->scratch.capacity > SCRATCH_KEEP_BYTES) {
-        buffer_free(&writer->scratch);
-    }
     struct work work = {.txn = env_begin(writer->config.env), .now_us = wall_now(writer), .scratch = &writer->scratch};
     work_load_stats(&work);
     return work;
@@ -72,6 +69,9 @@ static int work_commit(struct writer *writer, struct work *work)
     int64_t deadline = purge_next_deadline(&work->txn);
     bool wrote = work->txn.writes > 0;
     int rc = env_commit(writer->config.env, &work->txn);
+    if (writer->scratch.capacity > SCRATCH_KEEP_BYTES) {
+        buffer_free(&writer->scratch);
+    }
     if (rc && !txn_error_is_passing(rc)) {
         writer_die(writer, rc);
     }

@@ -1,0 +1,299 @@
+/* Whatever bytes come in on a connection, or do not come: the daemon lives, and others are served. */
+#include "support/daemon.h"
+#include "support/rawsp.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum {
+    CYCLES = 1000,
+    HALF_OPEN = 100,
+    MUTATIONS = 1500,
+    CLOSE_MS = 20000,
+    REQUEST_BYTES = 256 * 1024,
+    SLACK_BYTES = 64 * 1024, /* the server takes frames this much over its limit, to answer them */
+};
+
+static const char *const small_limits[] = {"--message-bytes=64K", "--request-bytes=256K", "--listen=tcp://127.0.0.1:0",
+                                           NULL};
+
+static int daemon_setup(void **state)
+{
+    *state = daemon_start(small_limits);
+    return 0;
+}
+
+static int daemon_teardown(void **state)
+{
+    struct daemon *daemon = *state;
+    int status = daemon_stop(daemon);
+    daemon_free(daemon);
+    return status;
+}
+
+static void expect_serving(struct daemon *daemon)
+{
+    assert_true(rawsp_healthy(daemon_socket(daemon)));
+}
+
+/* The daemon closes this connection, and goes on with others. */
+static void expect_cut(struct daemon *daemon, int fd)
+{
+    assert_true(rawsp_closed(fd, CLOSE_MS));
+    close(fd);
+    expect_serving(daemon);
+}
+
+/* nng 1.5.2 stops listening for ever at the first of these (nng #1518) without our sendmsg(). */
+static void the_listener_survives_a_thousand_connects_that_close_at_once(void **state)
+{
+    for (int i = 0; i < CYCLES; i++) {
+        close(rawsp_connect(daemon_socket(*state)));
+    }
+    expect_serving(*state);
+}
+
+/* Closing with unread bytes is what resets an AF_UNIX connection. */
+static void the_listener_survives_a_thousand_connects_that_reset(void **state)
+{
+    for (int i = 0; i < CYCLES; i++) {
+        int fd = rawsp_connect(daemon_socket(*state));
+        if (i % 10 == 0) {
+            struct pollfd handshake = {.fd = fd, .events = POLLIN};
+            poll(&handshake, 1, 50);
+        }
+        close(fd);
+    }
+    expect_serving(*state);
+}
+
+static struct sockaddr_in tcp_address(struct daemon *daemon)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    static const char before[] = "listening on tcp://127.0.0.1:";
+    char *log = daemon_log(daemon);
+    char *line = strstr(log, before);
+    assert_non_null(line);
+    address.sin_port = htons((uint16_t)atoi(line + strlen(before)));
+    free(log);
+    return address;
+}
+
+static void the_tcp_listener_survives_connects_that_close_and_that_reset(void **state)
+{
+    struct sockaddr_in address = tcp_address(*state);
+    for (int i = 0; i < CYCLES; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct linger reset = {.l_onoff = i % 2, .l_linger = 0};
+        assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+        close(fd);
+    }
+    uint8_t theirs[RAWSP_HANDSHAKE_BYTES];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_true(rawsp_read(fd, theirs, sizeof(theirs)));
+    close(fd);
+    expect_serving(*state);
+}
+
+static void connections_without_a_handshake_hinder_nobody(void **state)
+{
+    int silent[HALF_OPEN];
+    for (int i = 0; i < HALF_OPEN; i++) {
+        silent[i] = rawsp_connect(daemon_socket(*state));
+    }
+    expect_serving(*state);
+    for (int i = 0; i < HALF_OPEN; i++) {
+        close(silent[i]);
+    }
+    expect_serving(*state);
+}
+
+static void connections_that_stop_in_the_middle_of_a_frame_hinder_nobody(void **state)
+{
+    int silent[HALF_OPEN];
+    for (int i = 0; i < HALF_OPEN; i++) {
+        silent[i] = rawsp_open(daemon_socket(*state));
+        assert_true(silent[i] >= 0);
+        assert_true(rawsp_send_header(silent[i], 1, REQUEST_BYTES));
+        assert_true(rawsp_write(silent[i], "\x80", 1));
+    }
+    expect_serving(*state);
+    for (int i = 0; i < HALF_OPEN; i++) {
+        close(silent[i]);
+    }
+    expect_serving(*state);
+}
+
+static void a_wrong_handshake_is_cut(void **state)
+{
+    static const uint8_t handshakes[][RAWSP_HANDSHAKE_BYTES] = {
+        {0, 'S', 'P', 0, 0, 0, 0, 0},
+        {0, 'S', 'P', 0, 0, RAWSP_PROTOCOL_REP, 0, 0}, /* another replier */
+        {0, 'S', 'P', 0, 0xff, 0xff, 0, 0},
+        {0, 'S', 'P', 1, 0, RAWSP_PROTOCOL_REQ, 0, 0}, /* another version */
+        {0, 'S', 'P', 0, 0, RAWSP_PROTOCOL_REQ, 0, 1},
+        {1, 'S', 'P', 0, 0, RAWSP_PROTOCOL_REQ, 0, 0},
+        {'G', 'E', 'T', ' ', '/', ' ', 'H', 'T'},
+        {0x16, 3, 1, 2, 0, 1, 0, 1}, /* TLS */
+        {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+    };
+    for (size_t i = 0; i < sizeof(handshakes) / sizeof(*handshakes); i++) {
+        int fd = rawsp_connect(daemon_socket(*state));
+        assert_true(rawsp_write(fd, handshakes[i], sizeof(handshakes[i])));
+        expect_cut(*state, fd);
+    }
+}
+
+static void a_frame_too_short_for_a_request_id_is_cut(void **state)
+{
+    for (uint64_t length = 0; length < RAWSP_ID_BYTES; length++) {
+        int fd = rawsp_open(daemon_socket(*state));
+        assert_true(rawsp_send_header(fd, 1, length));
+        assert_true(rawsp_write(fd, "\x80\0\0", (size_t)length));
+        expect_cut(*state, fd);
+    }
+}
+
+/* Without a receive limit the third of these aborts the process inside nng. */
+static void a_frame_longer_than_the_limit_is_cut_before_memory_is_taken(void **state)
+{
+    static const uint64_t lengths[] = {REQUEST_BYTES + SLACK_BYTES + 1, UINT64_C(1) << 63, UINT64_C(0xFFFFFFFFFFFFFFE0),
+                                       UINT64_MAX, UINT64_C(1) << 32};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        int fd = rawsp_open(daemon_socket(*state));
+        assert_true(rawsp_send_header(fd, 1, lengths[i]));
+        expect_cut(*state, fd);
+    }
+}
+
+static void a_request_a_little_over_the_limit_is_answered_with_the_reason(void **state)
+{
+    size_t size = REQUEST_BYTES + SLACK_BYTES - RAWSP_ID_BYTES; /* the largest frame nng takes */
+    uint8_t *body = calloc(1, size);
+    assert_non_null(body);
+    int fd = rawsp_open(daemon_socket(*state));
+    assert_true(rawsp_send_request(fd, 7, body, size));
+    free(body);
+    uint32_t id = 0;
+    uint8_t *answer = rawsp_receive(fd, &id, &size);
+    assert_non_null(answer);
+    assert_int_equal(id, 7);
+    assert_int_equal(rawsp_response_code(answer, size), 3); /* INVALID_ARGUMENT */
+    free(answer);
+    close(fd);
+}
+
+static void a_frame_of_another_type_is_cut(void **state)
+{
+    static const uint8_t types[] = {0, 2, 0x80, 0xff};
+    for (size_t i = 0; i < sizeof(types); i++) {
+        int fd = rawsp_open(daemon_socket(*state));
+        assert_true(rawsp_send_header(fd, types[i], RAWSP_ID_BYTES));
+        expect_cut(*state, fd);
+    }
+}
+
+/* A REQ header that does not end within the hops allowed: nng drops such a message and keeps the connection. */
+static void a_request_with_too_many_hops_is_dropped_and_the_next_is_answered(void **state)
+{
+    enum { HOPS = 300 };
+    static const uint8_t hops[HOPS * RAWSP_ID_BYTES];
+    size_t size;
+    uint8_t *request = rawsp_envelope("grpc.health.v1.Health/Check", NULL, 0, NULL, &size);
+    int fd = rawsp_open(daemon_socket(*state));
+    assert_true(rawsp_send_header(fd, 1, sizeof(hops)));
+    assert_true(rawsp_write(fd, hops, sizeof(hops)));
+    assert_true(rawsp_send_request(fd, 9, request, size));
+    free(request);
+    uint32_t id = 0;
+    uint8_t *answer = rawsp_receive(fd, &id, &size);
+    assert_non_null(answer);
+    assert_int_equal(id, 9);
+    free(answer);
+    close(fd);
+}
+
+static void an_envelope_that_is_not_protobuf_is_answered_invalid_argument(void **state)
+{
+    static const char *const bodies[] = {"\xff\xff\xff\xff", "\x0a\x7f", "\x0b", "\x0a\x02\xc3\x28"};
+    int fd = rawsp_open(daemon_socket(*state));
+    for (uint32_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
+        size_t size;
+        uint32_t id = 0;
+        assert_true(rawsp_send_request(fd, i, bodies[i], strlen(bodies[i])));
+        uint8_t *answer = rawsp_receive(fd, &id, &size);
+        assert_non_null(answer);
+        assert_int_equal(id, i);
+        assert_int_equal(rawsp_response_code(answer, size), 3);
+        free(answer);
+    }
+    close(fd);
+}
+
+static uint32_t random_next(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+/* A valid conversation in bytes, some of them changed; what the daemon answers does not matter, only that it lives. */
+static void random_mutations_of_a_valid_exchange_do_no_harm(void **state)
+{
+    uint32_t seed = 20240229;
+    static const char append[] = "\x0a\x01u\x12\x01"
+                                 "c\x1a\x0d\x3a\x04user\x6a\x05hello\x20\x01";
+    size_t envelope_size;
+    uint8_t *envelope =
+        rawsp_envelope("chatlog.v1.HistoryService/AppendMessages", append, sizeof(append) - 1, "r", &envelope_size);
+    uint8_t bytes[512] = {0, 'S', 'P', 0, 0, RAWSP_PROTOCOL_REQ, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 1};
+    const size_t size = RAWSP_HANDSHAKE_BYTES + RAWSP_FRAME_BYTES + RAWSP_ID_BYTES + envelope_size;
+    assert_true(size < sizeof(bytes));
+    bytes[RAWSP_HANDSHAKE_BYTES + RAWSP_FRAME_BYTES - 1] = (uint8_t)(RAWSP_ID_BYTES + envelope_size);
+    memcpy(bytes + size - envelope_size, envelope, envelope_size);
+    free(envelope);
+    for (int round = 0; round < MUTATIONS; round++) {
+        uint8_t mutated[sizeof(bytes)];
+        memcpy(mutated, bytes, sizeof(bytes));
+        /* Mostly behind the handshake: a broken one ends there. */
+        size_t first = round % 10 == 0 ? 0 : RAWSP_HANDSHAKE_BYTES;
+        for (uint32_t changes = 1 + random_next(&seed) % 4; changes > 0; changes--) {
+            mutated[first + random_next(&seed) % (size - first)] = (uint8_t)random_next(&seed);
+        }
+        int fd = rawsp_connect(daemon_socket(*state));
+        rawsp_write(fd, mutated, round % 3 == 0 ? random_next(&seed) % size : size);
+        close(fd);
+    }
+    expect_serving(*state);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_setup, daemon_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(the_listener_survives_a_thousand_connects_that_close_at_once),
+        TEST(the_listener_survives_a_thousand_connects_that_reset),
+        TEST(the_tcp_listener_survives_connects_that_close_and_that_reset),
+        TEST(connections_without_a_handshake_hinder_nobody),
+        TEST(connections_that_stop_in_the_middle_of_a_frame_hinder_nobody),
+        TEST(a_wrong_handshake_is_cut),
+        TEST(a_frame_too_short_for_a_request_id_is_cut),
+        TEST(a_frame_longer_than_the_limit_is_cut_before_memory_is_taken),
+        TEST(a_request_a_little_over_the_limit_is_answered_with_the_reason),
+        TEST(a_frame_of_another_type_is_cut),
+        TEST(a_request_with_too_many_hops_is_dropped_and_the_next_is_answered),
+        TEST(an_envelope_that_is_not_protobuf_is_answered_invalid_argument),
+        TEST(random_mutations_of_a_valid_exchange_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
