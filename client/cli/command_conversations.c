@@ -1,7 +1,7 @@
 /* Commands about conversations as wholes. */
 #include "chatlog_limits.h"
 #include "cli/commands.h"
-#include "cli/report.h"
+#include "cli/memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static int conversations_page(const struct session *session, struct chatlog_conv
         session->printer->conversation(session->out, &page.items[i]);
     }
     free(*token);
-    *token = strdup(page.next_page_token);
+    *token = memory_need(strdup(page.next_page_token));
     chatlog_conversations_free(&page);
     return 0;
 }
@@ -36,7 +36,7 @@ int command_conversations(struct session *session)
     int code;
     do {
         code = conversations_page(session, &query, &token);
-    } while (code == 0 && token && *token && !ferror(session->out));
+    } while (code == 0 && *token && !ferror(session->out));
     free(token);
     return code;
 }

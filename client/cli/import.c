@@ -51,7 +51,8 @@ struct importer {
     pthread_cond_t changed; /* a worker's state, or ended */
     struct worker workers[IMPORT_WORKERS];
     size_t bytes; /* of the lines being worked on */
-    bool ended;   /* no further line is begun */
+    bool ended;   /* no further line is read */
+    bool stopped; /* nor stored */
     int exit_code;
     struct import_counts counts;
     bool progress;
@@ -101,17 +102,15 @@ static void importer_reject(struct importer *importer, uint64_t number, const ch
 static void importer_stop(struct importer *importer, const struct chatlog_error *error)
 {
     pthread_mutex_lock(&importer->lock);
-    bool first = importer->exit_code == EXIT_SUCCESS;
-    importer->exit_code = EXIT_FAILURE;
+    bool first = !importer->stopped;
+    importer->stopped = true;
     importer->ended = true;
-    pthread_cond_broadcast(&importer->changed);
+    progress_clear(importer);
+    importer->progress = false;
     pthread_mutex_unlock(&importer->lock);
     if (!first) {
         return;
     }
-    pthread_mutex_lock(&importer->lock);
-    progress_clear(importer);
-    pthread_mutex_unlock(&importer->lock);
     int code = session_fail(importer->session, error);
     report_line("the import stopped; import the file again to go on, what is stored will be skipped");
     pthread_mutex_lock(&importer->lock);
@@ -205,8 +204,8 @@ static bool worker_must_wait(const struct worker *worker, const struct exchange_
     return false;
 }
 
-/* Every line waits only for earlier ones, so the earliest never waits. */
-static void worker_wait_for_turn(struct worker *worker, const struct exchange_conversation *parsed)
+/* Every line waits only for earlier ones, so the earliest never waits. False when nothing is to be stored any more. */
+static bool worker_wait_for_turn(struct worker *worker, const struct exchange_conversation *parsed)
 {
     struct importer *importer = worker->importer;
     pthread_mutex_lock(&importer->lock);
@@ -215,8 +214,10 @@ static void worker_wait_for_turn(struct worker *worker, const struct exchange_co
     }
     worker->state = WORKER_STORING;
     worker->parsed = parsed;
+    bool stopped = importer->stopped;
     pthread_cond_broadcast(&importer->changed);
     pthread_mutex_unlock(&importer->lock);
+    return !stopped;
 }
 
 static void worker_end(struct worker *worker)
@@ -255,7 +256,9 @@ static void worker_store(struct worker *worker, const struct exchange_conversati
 {
     struct importer *importer = worker->importer;
     struct import_outcome outcome;
-    worker_wait_for_turn(worker, parsed);
+    if (!worker_wait_for_turn(worker, parsed)) {
+        return;
+    }
     enum import_result result = import_conversation(importer->session, &importer->limits, parsed, &outcome);
     importer_count(importer, worker->number, &outcome);
     if (result == IMPORT_REJECTED) {

@@ -22,6 +22,7 @@ static const struct {
     {"QUEUE_FULL", "The daemon is busy: try again later."},
     {"DISK_FULL", "Make room on the disk of the daemon's data directory; reading and deleting still work."},
     {"SHUTTING_DOWN", "Try again when the daemon has started."},
+    {"NO_ANSWER", "If it was a change, it may have been made: look before you repeat it."},
     {"DEADLINE_PASSED", "Nothing was done: try again, perhaps with a larger --timeout."},
     {"DEFECT", "The daemon's log says more."},
 };
@@ -33,6 +34,7 @@ static void report_write(const char *text)
     size_t length = 0;
     FILE *memory = open_memstream(&line, &length);
     if (!memory) {
+        fputs("chatlog: RESOURCE_EXHAUSTED: MEMORY_SHORT\n", stderr);
         return;
     }
     escape_block(memory, text, strlen(text), "");

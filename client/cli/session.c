@@ -45,14 +45,16 @@ void session_close(struct session *session)
     session->client = chatlog_close(session->client);
 }
 
+/* When no answer came, whether the daemon is still there decides the exit code. */
 int session_fail(const struct session *session, const struct chatlog_error *error)
 {
+    int code = report_call(error);
+    bool unanswered = error->code == CHATLOG_UNAVAILABLE || error->code == CHATLOG_DEADLINE_EXCEEDED;
     struct chatlog_error ready;
-    if (error->code == CHATLOG_UNAVAILABLE &&
-        chatlog_wait_ready(session->client, READY_TIMEOUT_MS, &ready) == CHATLOG_UNAVAILABLE) {
-        return session_unreachable(session, error);
+    if (unanswered && chatlog_wait_ready(session->client, READY_TIMEOUT_MS, &ready) == CHATLOG_UNAVAILABLE) {
+        return session_unreachable(session, &ready);
     }
-    return report_call(error);
+    return code;
 }
 
 const char *session_operand(const struct session *session, size_t i)

@@ -270,6 +270,9 @@ int record_get_message(struct span bytes, struct message_record *ret)
         record.content_size != record.content.size) {
         return -1;
     }
+    if (record.message_id.size > CHATLOG_CAP_id_bytes) { /* it is to become a part of a key */
+        return -1;
+    }
     *ret = record;
     return 0;
 }

@@ -78,6 +78,14 @@ class Counts(DaemonTest):
         self.assertEqual((counts["conversations"], counts["messages"], counts["failed_lines"]), (1, 400, 0))
         self.assertEqual(self.exported(self.user)[self.user, "c"]["messages"], messages)
 
+    def test_of_two_lines_of_one_conversation_the_first_counts(self):
+        lines = [conversation(self.user, f"c{i}", *(said("user", text) for text in texts))
+                 for i in range(100) for texts in ("ab", "ac")]
+        result = self.chatlog("import", "-", input=jsonl(lines), code=FAILED)
+        self.assertEqual(sorted(result.stderr.splitlines()[:100]), sorted(
+            f"chatlog: line {2 * i + 2}: conversation c{i} differs from the file at message 2; nothing was appended"
+            for i in range(100)))
+
     def test_many_and_large_messages(self):
         """More than one append each: 2,500 messages, 9 MiB in messages of 1 MiB, one of 4 MiB."""
         lines = [conversation(self.user, "many", *(said("user", str(i)) for i in range(2500))),
@@ -236,11 +244,14 @@ class Rejected(DaemonTest):
         result = self.chatlog("import", "-", input=lines, code=FAILED)
         self.assertIn("chatlog: line 1: conversation c is deleted; undelete or purge it", result.stderr)
 
-    def test_a_line_over_256_mib(self):
-        lines = jsonl([conversation(self.user, "c", said("user", "1"))]).encode()
-        result = self.chatlog("import", "-", input=lines + b" " * ((256 << 20) + 1) + b"\n" + lines, code=FAILED)
+    def test_long_lines(self):
+        """Of at most 256 MiB, and together more than memory is to hold at once."""
+        good = jsonl([conversation(self.user, "c", said("user", "1"))]).encode()
+        lines = [good, b" " * ((256 << 20) + 1) + b"\n", *[b"x" + b" " * (130 << 20) + b"\n"] * 3, good]
+        result = self.chatlog("import", "-", input=b"".join(lines), code=FAILED)
         self.assertIn("chatlog: line 2: the line is longer than 256 MiB", result.stderr)
-        self.assertIn("imported 1 conversations, 1 messages (1 already present)", result.stdout)
+        self.assertIn("4 of 6 lines were not imported", result.stderr)
+        self.assertEqual("imported 1 conversations, 1 messages (1 already present)\n", result.stdout)
 
 
 class Files(DaemonTest):

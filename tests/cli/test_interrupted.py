@@ -105,14 +105,16 @@ class Interrupted(DaemonTest):
         self.assertEqual(self.exported(self.user), by_name(conversations))
 
     def test_an_export_while_others_append_misses_nothing(self):
+        """Each append moves the conversation that was last in the list to its head, past the pages not yet read."""
         names = [f"c{i}" for i in range(2500)]
-        self.imports([conversation(self.user, name, said("user", "x")) for name in names])
+        self.imports([conversation(self.user, name) for name in names])
         ended = threading.Event()
 
         def disturb():
+            messages = []
             while not ended.is_set():
-                self.imports([conversation(self.user, name, said("user", "x"), said("user", "y"))
-                              for name in names[:200]])
+                messages.append(said("user", "x"))
+                self.imports([conversation(self.user, name, *messages) for name in names])
 
         thread = threading.Thread(target=disturb)
         thread.start()

@@ -237,6 +237,54 @@ static void of_rivals_that_expect_the_same_last_seq_one_wins(void **state)
     whole_conversation(client, "t", THREADS * APPENDS);
 }
 
+/* Appends to a user who is being forgotten again and again. */
+struct stubborn {
+    pthread_t thread;
+    struct client *client;
+    const char *conversation;
+    unsigned stored;
+    unsigned surprises;
+};
+
+static void *stubborn_run(void *arg)
+{
+    struct stubborn *stubborn = arg;
+    const struct store_message message = {.content = span_of_string("still here")};
+    for (unsigned i = 0; i < APPENDS * BATCH; i++) {
+        struct store_op op = op_creating(op_append("alice", stubborn->conversation, &message, 1));
+        enum error_reason reason = client_run(stubborn->client, op)->reason;
+        stubborn->stored += reason == ERROR_NONE_REASON;
+        stubborn->surprises += reason != ERROR_NONE_REASON && reason != ERROR_PURGE_RUNNING;
+    }
+    return NULL;
+}
+
+static void every_message_written_while_its_user_is_forgotten_is_in_exactly_one_receipt(void **state)
+{
+    struct client *client = *state;
+    static const char *const names[THREADS] = {"a", "a", "b", "b", "c", "c", "d", "d"};
+    struct stubborn writers[THREADS];
+    uint64_t received = 0;
+    uint64_t stored = 0;
+    for (size_t i = 0; i < THREADS; i++) {
+        writers[i] = (struct stubborn){.client = client, .conversation = names[i]};
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, stubborn_run, &writers[i]), 0);
+    }
+    for (int i = 0; i < APPENDS; i++) {
+        received += client_run(client, op_forget("alice"))->result.receipt.messages;
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(writers[i].thread, NULL);
+        assert_int_equal(writers[i].surprises, 0);
+        stored += writers[i].stored;
+    }
+    const struct answer *last = client_run(client, op_forget("alice"));
+    assert_ok(last);
+    assert_int_equal(received + last->result.receipt.messages, stored);
+    assert_true(stored > 0);
+    client_wait_until_stored(client, 0, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +292,7 @@ int main(void)
         store_test(threads_that_append_to_their_own_conversations_do_not_disturb_each_other),
         store_test(readers_see_whole_batches_and_only_what_came_before),
         store_test(of_rivals_that_expect_the_same_last_seq_one_wins),
+        store_test(every_message_written_while_its_user_is_forgotten_is_in_exactly_one_receipt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { SMALL_MAP_BYTES = 8 * 1024 * 1024, CONTENT_BYTES = 100 * 1024, ATTEMPTS = 1000 };
+enum { SMALL_MAP_BYTES = 8 * 1024 * 1024, LARGE_CONTENT = 100 * 1024, SMALL_CONTENT = 200, ATTEMPTS = 1000 };
 
 static const struct store_message hello = {.content = {(const uint8_t *)"hello", 5}};
 
@@ -71,47 +71,71 @@ static void a_request_stored_before_the_disk_was_full_is_answered_again(void **s
     assert_replay(first, client_run(client, append));
 }
 
-/* Appends until there is no room. Returns how many messages were acknowledged. */
-static uint64_t map_fill(struct client *client, const struct store_message *message)
+/* Appends batches of this many equal messages until there is no room. Returns how many messages were acknowledged. */
+static uint64_t map_fill(struct client *client, size_t content_bytes, size_t batch)
 {
     uint64_t stored = 0;
-    for (int i = 0; i < ATTEMPTS; i++) {
-        const struct answer *appended = client_run(client, op_creating(op_append("alice", "thread", message, 1)));
-        if (appended->reason != ERROR_NONE_REASON) {
-            assert_refused(appended, DISK_FULL);
-            return stored;
-        }
-        assert_int_equal(appended->result.first_seq, ++stored);
+    uint8_t *content = calloc(1, content_bytes);
+    struct store_message *messages = calloc(batch, sizeof(*messages));
+    assert_true(content && messages);
+    for (size_t i = 0; i < batch; i++) {
+        messages[i].content = span_of(content, content_bytes);
     }
-    fail_msg("%d messages of %d bytes fit in %d bytes", ATTEMPTS, CONTENT_BYTES, SMALL_MAP_BYTES);
-    return 0;
+    const struct answer *appended = NULL;
+    for (int i = 0; i < ATTEMPTS && (!appended || appended->reason == ERROR_NONE_REASON); i++) {
+        appended = client_run(client, op_creating(op_append("alice", "thread", messages, batch)));
+        stored += appended->reason == ERROR_NONE_REASON ? batch : 0;
+    }
+    free(messages);
+    free(content);
+    assert_refused(appended, DISK_FULL);
+    return stored;
+}
+
+static void small_map_open(struct client *client)
+{
+    client_close(client);
+    client_config(client)->map_bytes = SMALL_MAP_BYTES;
+    client_open(client);
 }
 
 static void a_data_file_at_its_largest_refuses_appends_keeps_all_and_can_be_emptied(void **state)
 {
     struct client *client = *state;
-    uint8_t *content = calloc(1, CONTENT_BYTES);
-    assert_non_null(content);
-    const struct store_message message = {.content = span_of(content, CONTENT_BYTES)};
-    client_close(client);
-    client_config(client)->map_bytes = SMALL_MAP_BYTES;
-    client_open(client);
-    uint64_t stored = map_fill(client, &message);
+    small_map_open(client);
+    uint64_t stored = map_fill(client, LARGE_CONTENT, 1);
     assert_true(stored > 10);
-    for (int i = 0; i < 3; i++) {
-        assert_refused(client_run(client, op_append("alice", "thread", &message, 1)), DISK_FULL);
-    }
+    assert_int_equal(map_fill(client, LARGE_CONTENT, 1), 0);
     client_reopen(client);
     const struct answer *read = client_run(client, op_get("alice", "thread"));
     assert_ok(read);
     assert_int_equal(read->conversations[0]->message_count, stored);
+    assert_int_equal(read->conversations[0]->last_seq, stored);
     client_wait_until_stored(client, 1, 1, stored);
     assert_seqs(client_run(client, op_pop("alice", "thread", 2)), stored - 1, stored);
     assert_ok(client_run(client, op_purge("alice", "thread")));
     client_wait_until_stored(client, 0, 0, 0);
-    uint64_t again = map_fill(client, &message);
-    assert_true(again > stored / 2);
-    free(content);
+    assert_true(map_fill(client, LARGE_CONTENT, 1) > stored / 2);
+}
+
+static void a_data_file_filled_to_the_brim_keeps_room_for_deletions(void **state)
+{
+    struct client *client = *state;
+    static const size_t batches[] = {1000, 100, 10, 1, 1, 1};
+    uint64_t stored = 0;
+    small_map_open(client);
+    for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+        stored += map_fill(client, SMALL_CONTENT, batches[i]);
+    }
+    for (uint64_t seq = 1; seq <= 20; seq++) {
+        assert_ok(client_run(client, op_delete_message("alice", "thread", seq * stored / 21)));
+    }
+    assert_ok(client_run(client, op_with_request(op_pop("alice", "thread", 1), "request", 1)));
+    client_wait_until_stored(client, 1, 1, stored - 21);
+    assert_ok(client_run(client, op_delete("alice", "thread")));
+    assert_ok(client_run(client, op_forget("alice")));
+    client_wait_until_stored(client, 0, 0, 0);
+    assert_true(map_fill(client, SMALL_CONTENT, 1000) > stored / 2);
 }
 
 int main(void)
@@ -121,6 +145,7 @@ int main(void)
         store_test(a_full_disk_lets_reads_and_deletions_go_on),
         store_test(a_request_stored_before_the_disk_was_full_is_answered_again),
         store_test(a_data_file_at_its_largest_refuses_appends_keeps_all_and_can_be_emptied),
+        store_test(a_data_file_filled_to_the_brim_keeps_room_for_deletions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,29 @@ static void a_page_token_keeps_its_place_when_conversations_before_it_move_or_go
     assert_int_equal(rest->result.next.size, 0);
 }
 
+static void a_page_ends_before_it_passes_the_limit_of_a_reply(void **state)
+{
+    struct client *client = *state;
+    enum { REPLY = 2000, TITLE = 600, COUNT = 12 };
+    char title[TITLE];
+    static const char names[COUNT][2] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
+    client_close(client);
+    client_limits(client)->request_bytes = REPLY;
+    memset(title, 't', sizeof(title));
+    client_open(client);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct store_op create = op_create("alice", names[i]);
+        create.create.title = span_of(title, sizeof(title));
+        clock_advance(CLOCK_SECOND_US);
+        assert_ok(client_run(client, create));
+    }
+    assert_lists(client, op_list("alice", 1, nothing()), "l k j i h g f e d c b a ");
+    const struct answer *page = client_run(client, op_list("alice", 1000, nothing()));
+    assert_ok(page);
+    assert_int_equal(page->count, REPLY / (TITLE + 50));
+    assert_true(page->result.records.size <= REPLY);
+}
+
 /* A walk through MANY conversations of which every tenth is appended to between the pages. */
 struct crowd {
     struct client *client;
@@ -314,6 +337,7 @@ int main(void)
         store_test(filters_choose_archived_and_deleted_conversations),
         store_test(an_expired_conversation_is_not_listed),
         store_test(a_page_token_keeps_its_place_when_conversations_before_it_move_or_go),
+        store_test(a_page_ends_before_it_passes_the_limit_of_a_reply),
         store_test(among_ten_thousand_conversations_none_that_stays_is_missed_or_comes_twice),
         store_test(users_are_listed_in_the_order_of_their_bytes),
         store_test(a_user_is_listed_as_long_as_there_is_a_conversation),

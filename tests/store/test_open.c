@@ -1,22 +1,17 @@
 /* Opening and closing: what one process acknowledged another finds, and never two at a time. Must not know an
- * engine. Run as "PROGRAM --hold DIR" this program is the other process: it opens DIR, appends, says so and waits. */
+ * engine. Run as "PROGRAM --hold DIR" this program is the other process: it opens DIR, says so and waits. */
 #include "support/directory.h"
+#include "support/process.h"
 #include "support/store_client.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-enum { HELD_MESSAGES = 7 };
 
 static int try_open(struct client *client, const char *directory, struct store **ret_store, struct error *error)
 {
@@ -60,74 +55,30 @@ static void a_directory_is_opened_once_in_a_process(void **state)
     assert_seqs(client_run(client, op_page("alice", "thread", STORE_LATEST, 0, 10)), 1, 2, 3);
 }
 
-/* The other process. Ends by being killed, at the latest with its parent. */
+/* The other process. */
 static _Noreturn void hold(const char *directory)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    struct client *client = client_new_in(directory);
-    client_fill(client, "alice", "thread", HELD_MESSAGES);
-    printf("held\n");
+    client_new_in(directory);
+    puts("held");
     fflush(stdout);
     for (;;) {
         pause();
     }
 }
 
-/* Starts the other process on the client's directory and waits until it holds it. */
-static pid_t holder_start(struct client *client)
-{
-    int output[2];
-    assert_int_equal(pipe(output), 0);
-    pid_t holder = fork();
-    assert_true(holder >= 0);
-    if (holder == 0) {
-        dup2(output[1], STDOUT_FILENO);
-        close(output[0]);
-        close(output[1]);
-        execl("/proc/self/exe", "test_open", "--hold", client_config(client)->data_dir, (char *)NULL);
-        _exit(127);
-    }
-    close(output[1]);
-    char said[8] = "";
-    FILE *stream = fdopen(output[0], "r");
-    assert_non_null(stream);
-    char *line = fgets(said, sizeof(said), stream);
-    fclose(stream);
-    assert_non_null(line);
-    assert_string_equal(said, "held\n");
-    return holder;
-}
-
 static void the_second_process_is_refused_and_told_who_holds_the_directory(void **state)
 {
     struct client *client = *state;
     struct error error;
+    char line[16];
     client_close(client);
-    pid_t holder = holder_start(client);
+    struct process holder = process_start("--hold", client_config(client)->data_dir);
+    process_read_line(&holder, line, sizeof(line));
+    assert_string_equal(line, "held");
     assert_not_opened(client, client_config(client)->data_dir, &error);
-    assert_names(&error, holder);
-    kill(holder, SIGKILL);
-    waitpid(holder, NULL, 0);
+    assert_names(&error, holder.id);
+    process_kill(&holder);
     client_open(client);
-}
-
-static void what_a_killed_process_acknowledged_is_there(void **state)
-{
-    struct client *client = *state;
-    for (uint64_t round = 1; round <= 3; round++) {
-        client_close(client);
-        pid_t holder = holder_start(client);
-        kill(holder, SIGKILL);
-        waitpid(holder, NULL, 0);
-        client_open(client);
-        const struct answer *read = client_run(client, op_get("alice", "thread"));
-        assert_ok(read);
-        assert_int_equal(read->conversations[0]->message_count, round * HELD_MESSAGES);
-        assert_int_equal(read->conversations[0]->last_seq, round * HELD_MESSAGES);
-        const struct answer *page = client_run(client, op_page("alice", "thread", STORE_AFTER, 0, 1000));
-        assert_int_equal(page->count, round * HELD_MESSAGES);
-        client_wait_until_stored(client, 1, 1, round * HELD_MESSAGES);
-    }
 }
 
 static void data_survives_many_restarts(void **state)
@@ -215,7 +166,6 @@ int main(int count, char **arguments)
     const struct CMUnitTest tests[] = {
         store_test(a_directory_is_opened_once_in_a_process),
         store_test(the_second_process_is_refused_and_told_who_holds_the_directory),
-        store_test(what_a_killed_process_acknowledged_is_there),
         store_test(data_survives_many_restarts),
         store_test(a_missing_directory_is_created_for_its_owner_only),
         store_test(a_path_that_can_not_be_a_directory_is_refused),

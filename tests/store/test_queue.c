@@ -179,6 +179,21 @@ static void stats_count_the_changes_and_commits_since_open(void **state)
     assert_true(reopened.commit_id >= then.commit_id);
 }
 
+static void stats_count_only_changes_that_were_made(void **state)
+{
+    struct client *client = *state;
+    struct store_op append = op_with_request(op_creating(op_append("alice", "thread", &hello, 1)), "request", 1);
+    assert_ok(client_run(client, append));
+    const struct store_stats first = client_run(client, op_stats())->result.stats;
+    for (int i = 0; i < 10; i++) {
+        assert_refused(client_run(client, op_append("alice", "absent", &hello, 1)), CONVERSATION_NOT_FOUND);
+        assert_true(client_run(client, append)->result.replayed);
+    }
+    const struct store_stats then = client_run(client, op_stats())->result.stats;
+    assert_int_equal(then.changes, first.changes);
+    assert_int_equal(then.commits, first.commits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +205,7 @@ int main(void)
         store_test(a_change_that_fails_fails_alone),
         store_test(an_acknowledged_change_is_seen_by_the_next_read),
         store_test(stats_count_the_changes_and_commits_since_open),
+        store_test(stats_count_only_changes_that_were_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,6 +290,21 @@ static void a_replayed_pop_returns_large_messages_again(void **state)
     client_wait_until_stored(client, 0, 0, 0);
 }
 
+static void a_replayed_record_is_behind_the_field_that_is_asked_for_now(void **state)
+{
+    struct client *client = *state;
+    client_fill(client, "alice", "thread", 3);
+    struct store_op pop = op_with_request(op_pop("alice", "thread", 2), "request", 1);
+    const struct answer *first = client_run(client, pop);
+    assert_seqs(first, 2, 3);
+    pop.record_field = 1;
+    const struct answer *again = client_run(client, pop); /* the client has looked at the field */
+    assert_seqs(again, 2, 3);
+    assert_true(again->result.replayed);
+    assert_true(span_equal(first->records[0], again->records[0]));
+    assert_true(span_equal(first->records[1], again->records[1]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +321,7 @@ int main(void)
         store_test(a_request_id_is_forgotten_with_its_conversation),
         store_test(a_request_id_outlives_soft_deletion_and_is_forgotten_by_expiry),
         store_test(a_replayed_pop_returns_large_messages_again),
+        store_test(a_replayed_record_is_behind_the_field_that_is_asked_for_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

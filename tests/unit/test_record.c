@@ -248,6 +248,22 @@ static void damaged_messages_are_refused(void **state)
     }
 }
 
+static void a_message_id_too_long_for_a_key_is_refused(void **state)
+{
+    (void)state;
+    uint8_t id[CHATLOG_CAP_id_bytes + 1];
+    memset(id, 'x', sizeof(id));
+    struct buffer out = {0};
+    struct message_record message = {.seq = 1, .revision = 1, .message_id = span_of(id, sizeof(id) - 1)}, read;
+    record_put_message(&out, &message);
+    assert_int_equal(record_get_message(buffer_span(&out), &read), 0);
+    buffer_clear(&out);
+    message.message_id.size++;
+    record_put_message(&out, &message);
+    assert_int_equal(record_get_message(buffer_span(&out), &read), -1);
+    buffer_free(&out);
+}
+
 static void damaged_conversations_are_refused(void **state)
 {
     (void)state;
@@ -377,6 +393,7 @@ int main(void)
         cmocka_unit_test(the_basic_view_is_the_message_without_content_and_metadata),
         cmocka_unit_test(a_message_cut_short_is_refused),
         cmocka_unit_test(damaged_messages_are_refused),
+        cmocka_unit_test(a_message_id_too_long_for_a_key_is_refused),
         cmocka_unit_test(damaged_conversations_are_refused),
         cmocka_unit_test(a_conversation_is_gone_from_the_earlier_of_its_two_times),
         cmocka_unit_test(index_entries_come_back_as_they_were_put),

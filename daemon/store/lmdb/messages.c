@@ -189,12 +189,11 @@ static int pop_collect(struct change *change, struct tail *ret)
     struct key end = key_conversation_end(op->user, op->conversation);
     struct cursor cursor = cursor_open(&change->work->txn, TABLE_MESSAGES);
     bool more = cursor_seek_below(&cursor, key_span(&end));
-    while (more && tail.count < op->pop.count && tail.count < POP_MAX) {
+    while (more && tail.count < op->pop.count && tail.count < POP_MAX &&
+           span_starts_with(cursor.key, key_span(&prefix))) {
         struct message_record record;
-        uint64_t seq;
-        if (key_parse_message(cursor.key, key_span(&prefix), &seq)) {
-            break; /* the conversation before */
-        }
+        uint64_t seq = 0;
+        key_parse_message(cursor.key, key_span(&prefix), &seq); /* stays 0 for a damaged key */
         rc = message_decode(cursor.key, cursor.value, seq, &record, change->error);
         bytes += wire_element_size(op->record_field, cursor.value.size);
         if (rc || (tail.count > 0 && bytes > op->pop.max_bytes)) {
