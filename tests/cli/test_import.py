@@ -2,16 +2,17 @@
 
 import base64
 import json
-import os
+import subprocess
 import tempfile
 import unittest
 
-from daemon import FAILED, DaemonTest, conversation, jsonl, said
+from daemon import CHATLOG, FAILED, TIMEOUT, DaemonTest, conversation, jsonl, said
 
 
 class Counts(DaemonTest):
     def test_the_last_line_says_what_was_done(self):
-        lines = jsonl([conversation(self.user, "a", said("user", "1"), said("user", "2")), conversation(self.user, "b")])
+        lines = jsonl([conversation(self.user, "a", said("user", "1"), said("user", "2")),
+                       conversation(self.user, "b")])
         self.assertEqual(self.text("import", "-", input=lines),
                          "imported 2 conversations, 2 messages (0 already present)\n")
         self.assertEqual(self.text("import", "-", input=lines),
@@ -24,10 +25,12 @@ class Counts(DaemonTest):
             file.write(("\n" + jsonl([conversation(self.user, "a", said("user", "1"))]) + " \t\r\n" +
                         json.dumps(conversation(self.user, "b"))).encode())
             file.flush()
-            self.assertEqual(self.text("import", file.name), "imported 2 conversations, 1 messages (0 already present)\n")
+            self.assertEqual(self.text("import", file.name),
+                             "imported 2 conversations, 1 messages (0 already present)\n")
 
     def test_nothing(self):
-        self.assertEqual(self.text("import", "-", input=""), "imported 0 conversations, 0 messages (0 already present)\n")
+        self.assertEqual(self.text("import", "-", input=""),
+                         "imported 0 conversations, 0 messages (0 already present)\n")
 
     def test_title_and_metadata_may_be_missing(self):
         self.imports([{"user_id": self.user, "conversation_id": "c", "messages": []}])
@@ -130,8 +133,8 @@ class Rejected(DaemonTest):
         self.rejects(conversation(self.user, "bad", said("user", "first"), message), "message 2: " + says)
 
     def test_malformed_json(self):
-        for bad in (b"{", b"x", b'{"user_id":"u"', b'{"user_id":"u"}}', b"\xff", b'{"user_id":"\xff"}', b"\0", b'"a\tb"',
-                    b'{"a":"\\ud800"}', b'{"a\\u0000b":1}', b"[" * 5000, b"{'a':1}", b"NaN"):
+        for bad in (b"{", b"x", b'{"user_id":"u"', b'{"user_id":"u"}}', b"\xff", b'{"user_id":"\xff"}', b"\0",
+                    b'"a\tb"', b'{"a":"\\ud800"}', b'{"a\\u0000b":1}', b"[" * 5000, b"{'a':1}", b"NaN"):
             self.rejects(bad, "malformed JSON at byte ")
 
     def test_something_other_than_an_object(self):
@@ -167,7 +170,8 @@ class Rejected(DaemonTest):
         self.rejects(conversation("u", "c", metadata={"a": None}), 'metadata "a" is not a string')
         self.rejects(conversation("u", "c", metadata={"": "x"}), "a metadata key has 0 bytes; 1 to 64 are allowed")
         self.rejects(conversation("u", "c", metadata={"k" * 65: "x"}), "a metadata key has 65 bytes")
-        self.rejects(conversation("u", "c", metadata={"k": "x" * 1025}), 'metadata "k" has 1025 bytes, the limit is 1024')
+        self.rejects(conversation("u", "c", metadata={"k": "x" * 1025}),
+                     'metadata "k" has 1025 bytes, the limit is 1024')
         self.rejects(conversation("u", "c", metadata={"k": "a\0b"}), r'metadata "k" has the character U\+0000')
         self.rejects(conversation("u", "c", metadata={f"k{i}": "" for i in range(65)}),
                      "metadata has 65 pairs, the limit is 64")
@@ -195,7 +199,8 @@ class Rejected(DaemonTest):
             self.rejects_message(message, "it is not an object")
 
     def test_a_message_over_the_limit(self):
-        self.rejects_message(said("user", "x" * ((4 << 20) + 1)), "its content has 4194305 bytes, the server's limit is ")
+        self.rejects_message(said("user", "x" * ((4 << 20) + 1)),
+                             "its content has 4194305 bytes, the server's limit is 4194304")
         self.rejects_message({"role": "user", "x": "x" * (4 << 20)}, "its content has .* bytes, the server's limit is ")
 
     def test_base64_that_is_none(self):
@@ -247,11 +252,16 @@ class Rejected(DaemonTest):
     def test_long_lines(self):
         """Of at most 256 MiB, and together more than memory is to hold at once."""
         good = jsonl([conversation(self.user, "c", said("user", "1"))]).encode()
-        lines = [good, b" " * ((256 << 20) + 1) + b"\n", *[b"x" + b" " * (130 << 20) + b"\n"] * 3, good]
-        result = self.chatlog("import", "-", input=b"".join(lines), code=FAILED)
-        self.assertIn("chatlog: line 2: the line is longer than 256 MiB", result.stderr)
-        self.assertIn("4 of 6 lines were not imported", result.stderr)
-        self.assertEqual("imported 1 conversations, 1 messages (1 already present)\n", result.stdout)
+        spaces = b" " * (1 << 20)
+        process = subprocess.Popen([CHATLOG, "import", "-", "--server", self.daemon.url], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for part in [good, *[spaces] * 256, b" \n", *[b"x", *[spaces] * 130, b"\n"] * 3]:
+            process.stdin.write(part)
+        output, error = process.communicate(good, timeout=TIMEOUT)
+        self.assertEqual(process.returncode, FAILED)
+        self.assertIn(b"chatlog: line 2: the line is longer than 256 MiB", error)
+        self.assertIn(b"4 of 6 lines were not imported", error)
+        self.assertEqual(b"imported 1 conversations, 1 messages (1 already present)\n", output)
 
 
 class Files(DaemonTest):

@@ -12,9 +12,11 @@ REAL_DATA = os.path.join(SOURCE_DIR, "..", "shared", "data", "taskmaster4.jsonl"
 SAMPLE = os.path.join(SOURCE_DIR, "tests", "sample", "conversations.jsonl")
 
 STRINGS = ["", " ", "a", "\0", "\0\0", "a\0b", "\n\r\t\b\f", "\x1b[31m", "\x7f\x80\x9f\xa0", "\\u0000", '"\\/',
-           "\u00e9e\u0301", "\u65e5\u672c\u8a9e", "\u0627\u0644\u0639\u0631\u0628\u064a\u0629", "\u202e\u2028\u2029\ufeff\ufffe\uffff",
+           "\u00e9e\u0301", "\u65e5\u672c\u8a9e", "\u0627\u0644\u0639\u0631\u0628",
+           "\u202e\u2028\u2029\ufeff\ufffe\uffff",
            "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0010ffff", "x" * 5000]
-NUMBERS = [0, -1, 2**63 - 1, -(2**63), 2**53 + 1, 0.1, -0.0, 1e300, 5e-324, 1.7976931348623157e308, 1.0, 1e22, 123456.789]
+NUMBERS = [0, -1, 2**63 - 1, -(2**63), 2**53 + 1, 0.1, -0.0, 1e300, 5e-324, 1.7976931348623157e308, 1.0, 1e22,
+           123456.789]
 
 
 def exact(value):
@@ -58,7 +60,8 @@ def nested(depth):
 def adversarial(user):
     """Conversations with everything JSON can hold; the same ones for the same user."""
     random_source = random.Random(20)
-    names = [" ", "c", "C", "c ", "\u00e9", "e\u0301", "../..", "a/b", '"', "\\", "%s%n", "\u202ec", "x" * 128, "-n", "0"]
+    names = [" ", "c", "C", "c ", "\u00e9", "e\u0301", "../..", "a/b", '"', "\\", "%s%n", "\u202ec", "x" * 128,
+             "-n", "0"]
     result = [conversation(user, name, *(random_message(random_source) for _ in range(random_source.randrange(40))),
                            title=random_source.choice(["", "t", "\u65e5\u672c", "x" * 1024]),
                            metadata={f"k{i}": random_source.choice(["", "v", "\u00e9", "a\nb"])

@@ -56,7 +56,8 @@ RPC = {
     "append": APPEND,
     "append_replayed": 2 * request("AppendMessages", *OWNER, (3, ANSWER), (4, 1), request_id=True),
     "append_replace": APPEND + request("AppendMessages", *OWNER, (3, ANSWER), (5, 2), (6, 1)),
-    "create_update": request("CreateConversation", (1, "ann"), (2, message((1, "c2"), (2, "Title"), (3, pair("a", "b")))))
+    "create_update": request("CreateConversation", (1, "ann"),
+                             (2, message((1, "c2"), (2, "Title"), (3, pair("a", "b")))))
                      + request("UpdateConversation", (1, "ann"), (2, message((1, "c2"), (2, "New"), (4, 1))),
                                (3, "title"), (3, "archived"), request_id=True),
     "delete_undelete": APPEND + request("DeleteConversation", *OWNER) + request("UndeleteConversation", *OWNER)
@@ -72,7 +73,8 @@ RPC = {
                + request("DeleteMessage", *OWNER, (3, 1)),
     "pop": APPEND + request("PopMessages", *OWNER, (3, 1), (4, 2)),
     "admin": request("GetServerInfo") + request("GetStats") + request("GetDescriptorSet") + request("Check"),
-    "envelope": raw(message((1, "chatlog.v1.HistoryService/GetConversation"), (2, message(*OWNER)), (3, 1000), (4, "r"))),
+    "envelope": raw(message((1, "chatlog.v1.HistoryService/GetConversation"), (2, message(*OWNER)), (3, 1000),
+                            (4, "r"))),
     "unknown_method": raw(message((1, "chatlog.v1.HistoryService/Nothing"))),
     "empty": raw(b""),
     "empty_fields": raw(message((2, b"\x12\x00" * 50))),
@@ -80,8 +82,8 @@ RPC = {
     "not_utf8": request("GetConversation", (1, b"\xff\xfe"), (2, "c1")),
 }
 
-CONVERSATION_RECORD = message((1, "c1"), (2, "Title"), (3, pair("a", "b")), (3, pair("c", "d")), (4, 1), (5, 7), (6, "12"),
-                              (7, 1), (8, 2), (9, 3), (10, 4), (11, 5), (12, 6), (13, 7), (14, 8))
+CONVERSATION_RECORD = message((1, "c1"), (2, "Title"), (3, pair("a", "b")), (3, pair("c", "d")), (4, 1), (5, 7),
+                              (6, "12"), (7, 1), (8, 2), (9, 3), (10, 4), (11, 5), (12, 6), (13, 7), (14, 8))
 MESSAGE_RECORD = message((1, 1), (2, 2), (3, 3), (4, 1), (5, 5), (6, "m-1"), (7, "user"), (8, "text/plain"), (9, "ann"),
                          (10, 2), (11, 9), (12, pair("a", "b")), (13, "hello"))
 RECORD = {
