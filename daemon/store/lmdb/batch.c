@@ -35,7 +35,9 @@ static void slot_run(struct batch *batch, struct batch_slot *slot, struct work *
         .result = &slot->result,
         .error = &slot->error,
     };
+    uint64_t writes = work->txn.writes;
     slot->rc = change_run(&change);
+    batch->changed += work->txn.writes > writes;
     slot->waits = slot->rc == 0 && change.waits;
     head_free(&change.head);
 }
@@ -44,6 +46,7 @@ void batch_fill(struct batch *batch, struct work *work, bool has_room)
 {
     struct store_op *op;
     batch->count = 0;
+    batch->changed = 0;
     batch->bytes = 0;
     while (batch->count < BATCH_OPS_MAX && batch->bytes < BATCH_BYTES_MAX && (op = queue_take(batch->config.queue))) {
         struct batch_slot *slot = &batch->slots[batch->count++];

@@ -35,6 +35,7 @@ struct batch {
     struct batch_config config;
     struct batch_slot slots[BATCH_OPS_MAX];
     size_t count;
+    size_t changed; /* of them, those that wrote something */
     size_t bytes;
     struct store_op *forgets; /* FORGET_USER under way, in no order */
     size_t forgets_count;

@@ -142,8 +142,9 @@ int64_t change_time(const struct change *change)
 void change_put_head(struct change *change, struct conversation_record *after)
 {
     const struct conversation_record *before = change->head.state == HEAD_LIVE ? &change->head.record : NULL;
-    after->revision = before ? before->revision + 1 : 1;
     after->update_time_us = change_time(change);
+    /* Begins with the time, so that a conversation created again under its ID does not repeat the old one's etags. */
+    after->revision = before ? before->revision + 1 : (uint64_t)after->update_time_us;
     head_put(change->work, change->op->user, before, after);
     change->head.state = HEAD_LIVE; /* from here on, also where there was none */
     snprintf(change->result->etag, sizeof(change->result->etag), "%" PRIu64, after->revision);

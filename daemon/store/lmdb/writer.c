@@ -112,7 +112,7 @@ static void batch_run(struct writer *writer)
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
     int rc = work_commit(writer, &work);
     if (rc == 0) {
-        atomic_fetch_add(&writer->changes, writer->batch.count);
+        atomic_fetch_add(&writer->changes, writer->batch.changed);
     }
     batch_answer(&writer->batch, rc);
 }
