@@ -307,6 +307,17 @@ static void an_operation_whose_time_is_over_is_not_begun(void **state)
     assert_ok(client_run(client, read));
 }
 
+static void a_conversation_created_again_does_not_repeat_the_old_ones_etags(void **state)
+{
+    struct client *client = *state;
+    client_fill(client, "alice", "thread", 2);
+    const char *old = client_run(client, op_get("alice", "thread"))->result.etag;
+    assert_ok(client_run(client, op_purge("alice", "thread")));
+    clock_advance(1);
+    client_fill(client, "alice", "thread", 2);
+    assert_refused(client_run(client, op_with_etag(op_purge("alice", "thread"), old)), ETAG_MISMATCH);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +334,7 @@ int main(void)
         store_test(a_change_that_is_no_append_moves_update_time_but_not_activity),
         store_test(update_time_never_goes_backwards),
         store_test(an_operation_whose_time_is_over_is_not_begun),
+        store_test(a_conversation_created_again_does_not_repeat_the_old_ones_etags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

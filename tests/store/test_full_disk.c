@@ -138,6 +138,33 @@ static void a_data_file_filled_to_the_brim_keeps_room_for_deletions(void **state
     assert_true(map_fill(client, SMALL_CONTENT, 1000) > stored / 2);
 }
 
+static void deletions_succeed_beside_appends_that_find_no_room(void **state)
+{
+    struct client *client = *state;
+    enum { MAP_BYTES = 64 * 1024 * 1024, MIB = 1024 * 1024, FILLED = 52, TRIED = 10 };
+    struct answer *removed[TRIED];
+    uint8_t *content = calloc(1, 4 * MIB);
+    assert_non_null(content);
+    const struct store_message large = {.content = span_of(content, MIB)};
+    const struct store_message largest = {.content = span_of(content, 4 * MIB)};
+    client_close(client);
+    client_config(client)->map_bytes = MAP_BYTES;
+    client_open(client);
+    client_fill(client, "bob", "thread", TRIED);
+    for (int i = 0; i < FILLED; i++) {
+        assert_ok(client_run(client, op_creating(op_append("alice", "thread", &large, 1))));
+    }
+    for (uint64_t i = 0; i < TRIED; i++) {
+        client_start(client, op_append("alice", "thread", &largest, 1));
+        removed[i] = client_start(client, op_delete_message("bob", "thread", i + 1));
+    }
+    client_wait_all(client);
+    free(content);
+    for (size_t i = 0; i < TRIED; i++) {
+        assert_ok(removed[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +173,7 @@ int main(void)
         store_test(a_request_stored_before_the_disk_was_full_is_answered_again),
         store_test(a_data_file_at_its_largest_refuses_appends_keeps_all_and_can_be_emptied),
         store_test(a_data_file_filled_to_the_brim_keeps_room_for_deletions),
+        store_test(deletions_succeed_beside_appends_that_find_no_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,22 +75,35 @@ static void forget_keep(struct batch *batch, struct batch_slot *slot)
     batch->forgets_count++;
 }
 
-void batch_answer(struct batch *batch, int rc)
+static void slot_clear(struct batch_slot *slot)
 {
-    for (size_t i = 0; i < batch->count; i++) {
-        struct batch_slot *slot = &batch->slots[i];
-        if (rc) {
-            slot->rc = txn_error(rc, &slot->error); /* also a refusal: it may rest on what is now undone */
-        }
-        if (slot->rc == 0 && slot->waits) {
-            forget_keep(batch, slot);
-        } else {
-            op_answer(batch, slot->op, slot->rc, &slot->error, &slot->result);
-        }
-        buffer_free(&slot->result.records);
-        buffer_free(&slot->result.next);
+    buffer_free(&slot->result.records);
+    buffer_free(&slot->result.next);
+}
+
+void batch_redo_one(struct batch *batch, size_t index, struct work *work, bool has_room)
+{
+    struct batch_slot *slot = &batch->slots[index];
+    assert(index < batch->count);
+    slot_clear(slot);
+    *slot = (struct batch_slot){.op = slot->op, .op_size = slot->op_size};
+    batch->changed = 0;
+    slot_run(batch, slot, work, has_room);
+}
+
+void batch_answer_one(struct batch *batch, size_t index, int rc)
+{
+    struct batch_slot *slot = &batch->slots[index];
+    assert(index < batch->count);
+    if (rc) {
+        slot->rc = txn_error(rc, &slot->error); /* also a refusal: it may rest on what is now undone */
     }
-    batch->count = 0;
+    if (slot->rc == 0 && slot->waits) {
+        forget_keep(batch, slot);
+    } else {
+        op_answer(batch, slot->op, slot->rc, &slot->error, &slot->result);
+    }
+    slot_clear(slot);
 }
 
 static void forget_answer(struct batch *batch, struct store_op *op, const struct error *error,

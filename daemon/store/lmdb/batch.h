@@ -44,8 +44,11 @@ struct batch {
 /* Takes operations off the queue and does them in work's transaction, which may fail. */
 void batch_fill(struct batch *batch, struct work *work, bool has_room);
 
-/* Answers all of them: each by its own outcome, or, when rc is LMDB's error of the commit, with that. */
-void batch_answer(struct batch *batch, int rc);
+/* Does one of them again, in another transaction, after the common one stored nothing. */
+void batch_redo_one(struct batch *batch, size_t index, struct work *work, bool has_room);
+
+/* Answers one of them: by its own outcome, or, when rc is LMDB's error of the commit, with that. */
+void batch_answer_one(struct batch *batch, size_t index, int rc);
 
 /* Answers the FORGET_USER operations of the user with this result. */
 void batch_answer_forgets(struct batch *batch, struct span user, struct store_result *result);

@@ -105,16 +105,39 @@ static int writer_look(struct writer *writer)
     return txn.rc;
 }
 
+static int batch_commit(struct writer *writer, struct work *work)
+{
+    int rc = work_commit(writer, work);
+    if (rc == 0) {
+        atomic_fetch_add(&writer->changes, writer->batch.changed);
+    }
+    return rc;
+}
+
+/* After a common commit that found no room: each operation alone, so that only the one that is too large fails. */
+static void batch_run_singly(struct writer *writer)
+{
+    for (size_t i = 0; i < writer->batch.count; i++) {
+        struct work work = work_begin(writer);
+        room_check(writer, &work.txn);
+        batch_redo_one(&writer->batch, i, &work, atomic_load(&writer->takes_writes));
+        batch_answer_one(&writer->batch, i, batch_commit(writer, &work));
+    }
+}
+
 static void batch_run(struct writer *writer)
 {
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
-    int rc = work_commit(writer, &work);
-    if (rc == 0) {
-        atomic_fetch_add(&writer->changes, writer->batch.changed);
+    int rc = batch_commit(writer, &work);
+    if (rc && writer->batch.count > 1) {
+        batch_run_singly(writer);
+        return;
     }
-    batch_answer(&writer->batch, rc);
+    for (size_t i = 0; i < writer->batch.count; i++) {
+        batch_answer_one(&writer->batch, i, rc);
+    }
 }
 
 static void forget_finish(struct writer *writer, const struct purge_done *done, uint64_t commit_id)
