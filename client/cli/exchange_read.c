@@ -5,6 +5,7 @@
 #include "cli/base64.h"
 #include "cli/json.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,6 +355,7 @@ static int line_read(uint64_t message_bytes, struct exchange_conversation *line,
 int exchange_read(const char *line, size_t length, uint64_t message_bytes,
                   struct exchange_conversation *ret_conversation, struct exchange_problem *ret_problem)
 {
+    assert(line || length == 0);
     json_error_t error;
     struct exchange_conversation read = {.root = json_loadb(line, length, JSON_READ_FLAGS, &error)};
     if (!read.root) {

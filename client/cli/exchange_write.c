@@ -3,6 +3,7 @@
 
 #include "cli/json.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const char *text_of(const char *text)
@@ -141,6 +142,7 @@ static bool message_reads_back(json_t *object, const struct chatlog_message *mes
 
 json_t *exchange_write_message(const struct chatlog_message *message)
 {
+    assert(message->content_type && *message->content_type); /* in results it is always set */
     json_t *object = message_plain(message);
     if (object && !message_reads_back(object, message)) {
         json_decref(object);

@@ -4,9 +4,7 @@
 #include "cli/commands.h"
 #include "cli/exchange.h"
 #include "cli/json.h"
-#include "cli/report.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 

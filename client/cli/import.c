@@ -209,6 +209,7 @@ static bool worker_wait_for_turn(struct worker *worker, const struct exchange_co
 {
     struct importer *importer = worker->importer;
     pthread_mutex_lock(&importer->lock);
+    assert(worker->state == WORKER_READING);
     while (worker_must_wait(worker, parsed)) {
         pthread_cond_wait(&importer->changed, &importer->lock);
     }
@@ -224,6 +225,7 @@ static void worker_end(struct worker *worker)
 {
     struct importer *importer = worker->importer;
     pthread_mutex_lock(&importer->lock);
+    assert(worker->state != WORKER_IDLE && importer->bytes >= worker->line.length);
     worker->state = WORKER_IDLE;
     worker->parsed = NULL;
     importer->bytes -= worker->line.length;

@@ -5,6 +5,7 @@
 
 #include "chatlog_limits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -142,6 +143,7 @@ static int import_append(struct import *import, struct chatlog_error *error)
     const struct exchange_conversation *line = import->line;
     while (import->next < line->message_count) {
         size_t count = chunk_count(import);
+        assert(count > 0);
         struct request_id id = append_request_id(import, count);
         struct chatlog_call_options call = import->session->call;
         call.request_id = id.text;

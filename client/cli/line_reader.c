@@ -3,6 +3,7 @@
 
 #include "cli/memory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ static void reader_take(struct line_reader *reader, size_t count, struct line *l
 
 enum line_result line_reader_next(struct line_reader *reader, struct line *line)
 {
+    assert(reader->buffer && reader->start <= reader->end);
     line->length = 0;
     for (bool begun = false;; begun = true) {
         int filled = reader_fill(reader);

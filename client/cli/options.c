@@ -5,6 +5,7 @@
 
 #include "chatlog.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,6 +104,7 @@ static int parse_choice(struct parser *parser, const struct option *row, const c
 
 static int parser_set(struct parser *parser, const struct option *row, const char *text)
 {
+    assert(row->offset < sizeof(*parser->options));
     void *value = (char *)parser->options + row->offset;
     if (row->kind == OPTION_FLAG) {
         if (text) {

@@ -1,5 +1,4 @@
 /* Results for programs: one object a line, times in ISO 8601, what is not set is left out. */
-#include "cli/escape.h"
 #include "cli/json.h"
 #include "cli/memory.h"
 #include "cli/printer.h"

@@ -3,6 +3,7 @@
 
 #include "cli/report.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { READY_TIMEOUT_MS = 2000, MILLISECONDS = 1000 };
@@ -19,6 +20,7 @@ static int session_unreachable(const struct session *session, const struct chatl
 
 int session_open(struct session *session)
 {
+    assert(session->options && !session->client);
     const struct options *options = session->options;
     const char *environment = getenv("CHATLOG_SERVER");
     session->url = options->server                 ? options->server

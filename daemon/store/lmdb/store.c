@@ -11,6 +11,10 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define TEXT_OF(number)                 #number
+#define VERSION_OF(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
+#define ENGINE_VERSION                  VERSION_OF(MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH)
+
 static const uint32_t readable_layouts[] = {MARKER_LAYOUT};
 
 struct store {
@@ -122,7 +126,7 @@ struct store_info store_describe(const struct store *store)
 {
     (void)store;
     return (struct store_info){
-        .engine_version = mdb_version(NULL, NULL, NULL),
+        .engine_version = ENGINE_VERSION,
         .layout = MARKER_LAYOUT,
         .readable_layouts = readable_layouts,
         .readable_count = sizeof(readable_layouts) / sizeof(readable_layouts[0]),
