@@ -20,7 +20,7 @@ enum {
     CONNECTIONS_ALARM_S = 20, /* to drain and close the connections */
     STORE_ALARM_S = 60,       /* to finish the changes that are queued */
     LAST_ALARM_S = 5,
-    OTHER_FILES = 256, /* of the process besides connections: data, nng, handshakes under way */
+    OTHER_FILES = 1024, /* of the process besides connections: data, nng, handshakes under way */
 };
 
 struct parts {
@@ -165,7 +165,7 @@ static int daemon_run(const struct config *config)
         return EX_CONFIG;
     }
     struct store_info info = store_describe(parts.store);
-    log_info(&log, "chatlogd %s ready: layout %u, %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
+    log_info(&log, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
              info.engine_version, config->url_count, config->urls[0]);
     sigwait(&signals, &signal_number);
     log_info(&log, "stopping: %s", strsignal(signal_number));

@@ -1,55 +1,110 @@
-/* What the files server*.c share: the state of the server and of the requests it works on.
+/* What the files server*.c share: the state of the server, its connections and the requests it works on.
+ *
+ * The daemon speaks SP's REQ/REP over nng's byte streams (nng_stream), not through nng's REP socket. In nng 1.5.2 a
+ * socket's connection that closes while bytes still come in or go out can leave nng's only reaper thread waiting for
+ * ever, and from then on no closed connection is given back; a client that sends 50 requests and goes away is enough.
+ * (An operation begun on what is closed already never calls back, and the socket's next read can be begun so.) On a
+ * stream every operation is ours, and none is begun after the close; "sent" means that the kernel has it; and a
+ * connection that has enough requests under way is simply not read from. The listener death of nng #1518 is in the
+ * socket's part, too.
  *
  * Memory of the network side, at most, with S = limits.request_bytes + SERVER_REQUEST_SLACK and A = the largest answer:
- *   limits.connections * (S + A)  what nng holds for each connection: one message being read, one being written
- * + limits.requests * (S + A)     what the exchanges hold: one request, later its answer
- * A connection without a finished handshake holds a file descriptor for at most 10 s and counts against RLIMIT_NOFILE.
+ *   limits.connections * (S + 5 KiB)  a request being read, and the connection itself
+ * + SERVER_GREETINGS_MAX * 2 * 5 KiB  connections whose handshake is awaited, or that are just being closed
+ * + limits.requests * max(S, A)       a request worked on, later its answer until the kernel has taken it
  *
- * One mutex guards everything that is not constant after server_start. nng is never called with it held: nng calls us
- * with locks of its own. */
+ * One mutex guards what more than one thread uses. nng is never called with it held. */
 #ifndef SERVER_INTERNAL_H
 #define SERVER_INTERNAL_H
 
 #include "server.h"
-#include "server_connections.h"
+#include "server_frame.h"
 
 #include <nng/nng.h>
 #include <pthread.h>
 #include <sys/types.h>
 
 enum {
-    SERVER_EXCHANGES_AT_START = 8,
     SERVER_REQUEST_SLACK = 64 * 1024, /* so that a request a little too large gets an answer, not a closed connection */
-    SERVER_LINGER_MS = 200,
+    SERVER_GREETINGS_MAX = 256,       /* one more lets the oldest go: who only connects keeps nobody out */
+    CONNECTION_BUFFER_BYTES = 4096,
+    CONNECTION_IOV_MAX = 8, /* what nng_aio_set_iov takes */
 };
 
-enum exchange_state {
-    EXCHANGE_RECEIVING,
-    EXCHANGE_HANDLING,
-    EXCHANGE_SENDING,
-    EXCHANGE_ENDED,
-};
-
-/* One nng context and the request it works on: receive, hand to rpc, send the answer, receive again. */
+/* One request, from its last byte read until the last byte of its answer is with the kernel. */
 struct exchange {
-    struct server *server;
-    nng_ctx context;
-    nng_aio *aio;
-    nng_msg *request; /* while HANDLING */
-    nng_pipe pipe;    /* whose request it is */
-    enum exchange_state state;
-    bool before_stop;        /* was under way when server_stop began */
-    int64_t send_expires_us; /* while SENDING */
-    struct exchange *send_next, *send_previous;
+    struct connection *connection;
+    uint8_t *request; /* the whole message: route and Request. NULL once answered */
+    size_t request_size;
+    size_t route_size;
+    uint8_t *answer; /* frame, route and Response */
+    size_t answer_size;
+    int64_t received_us;
+    int64_t expires_us; /* when the answer must be sent */
+    bool late;          /* came after server_stop began */
+    struct exchange *next;
 };
 
-/* What happens too often to get a line each: counted here, told by the watcher, one line a second of each kind. */
+/* How far the receiving side is: what the next bytes belong to. */
+enum connection_phase { CONNECTION_HANDSHAKE, CONNECTION_FRAME, CONNECTION_BODY };
+
+/* A client's connection; kept for another one after it ends, so that their number bounds the memory.
+ *
+ * It lives as long as somebody uses it: a use is held by the connection being open, by each of its two operations of
+ * nng, by each exchange and by whoever has it in hand. The last use gone, it is given back. */
+struct connection {
+    struct server *server;
+    nng_stream *stream;
+    nng_aio *receive_aio;
+    nng_aio *send_aio;
+    bool typed; /* IPC frames begin with a type */
+
+    /* Held to begin an operation and to close the stream, so that none is begun on a closed one: it would never end.
+     * Nothing but nng is called with it. */
+    pthread_mutex_t operations;
+    bool stream_closed;
+
+    /* Of the thread that runs the receiving side; there is one at a time. */
+    enum connection_phase phase;
+    size_t start;    /* the first byte of buffer that is not used yet */
+    size_t buffered; /* the end of what is received */
+    uint8_t *body;   /* a message too large for the buffer, while it is read */
+    size_t body_size;
+    size_t body_filled;
+    uint8_t buffer[CONNECTION_BUFFER_BYTES];
+
+    /* Guarded by the mutex. */
+    unsigned uses;
+    bool closing;
+    bool greeted; /* the peer's handshake is here */
+    bool paused;  /* has not been let take another request: nothing is being received */
+    bool waiting; /* in server->waiting, to be let again */
+    bool sending; /* send_aio is busy */
+    unsigned unanswered;
+    int64_t greet_expires_us;
+    size_t greeting_left; /* bytes of our handshake still to send */
+    size_t sent;          /* bytes of send_head's answer that are sent */
+    struct exchange *send_head;
+    struct exchange *send_tail;
+    struct connection *wait_next;
+    struct connection *next, *previous; /* in server->greeting or server->greeted */
+};
+
+struct connection_list {
+    struct connection *head;
+    struct connection *tail;
+    size_t count;
+};
+
+/* What happens too often to get a line each: counted here, told by the watch, one line a second of each kind. */
 enum server_event {
     SERVER_EVENT_REFUSED,
-    SERVER_EVENT_FLOODED,
     SERVER_EVENT_STALLED,
+    SERVER_EVENT_OVERSIZED,
+    SERVER_EVENT_MALFORMED,
+    SERVER_EVENT_SILENT,
     SERVER_EVENT_NO_MEMORY,
-    SERVER_EVENT_RECEIVE_FAILED,
+    SERVER_EVENT_ACCEPT_FAILED,
     SERVER_EVENT_COUNT
 };
 
@@ -59,14 +114,17 @@ struct server_events {
 };
 
 struct server_listener {
-    nng_listener listener;
-    const char *path; /* of the socket file, in the url; NULL for TCP */
-    dev_t device;     /* of that file */
+    struct server *server;
+    nng_stream_listener *stream;
+    nng_aio *accept_aio;
+    bool typed;
+    bool accept_failed; /* guarded by the mutex: to be tried again by the watch */
+    const char *path;   /* of the socket file, in the url; NULL for TCP */
+    dev_t device;       /* of that file */
     ino_t inode;
 };
 
 struct server {
-    nng_socket socket;
     const struct limits *limits;
     struct counters *counters;
     struct rpc *rpc;
@@ -76,47 +134,88 @@ struct server {
     pthread_t watch;
 
     pthread_mutex_t mutex;
-    pthread_cond_t changed;    /* an exchange ended or finished; both on CLOCK_MONOTONIC */
-    pthread_cond_t watch_wake; /* the watcher is to end */
-    struct connections connections;
-    struct exchange **exchanges;
-    size_t exchange_count;      /* at most limits.requests */
-    size_t receiving;           /* exchanges in that state */
-    size_t under_way;           /* HANDLING or SENDING */
-    size_t before_stop;         /* of these, with before_stop set */
-    struct exchange *send_head; /* SENDING, the first to expire first */
-    struct exchange *send_tail;
-    bool receives_ended; /* an exchange that finishes ends instead of receiving again */
+    pthread_cond_t changed;          /* an exchange or a connection ended; both on CLOCK_MONOTONIC */
+    pthread_cond_t watch_wake;       /* the watch is to end */
+    struct connection_list greeting; /* the oldest first */
+    struct connection_list greeted;  /* at most limits.connections, and those just being closed */
+    struct connection *spare_connections;
+    size_t open_count;       /* of greeted, those not closing */
+    size_t connection_count; /* all, until they are given back */
+    struct exchange *spare_exchanges;
+    size_t exchange_count; /* in use */
+    size_t before_stop;    /* of these, those that server_stop waits for */
+    struct connection *wait_head;
+    struct connection *wait_tail;
+    bool stopping; /* server_stop has begun */
+    bool ending;   /* takes no more requests */
     bool watch_ended;
     struct server_events events[SERVER_EVENT_COUNT];
 };
 
-/* server_listen.c: opens one more listener and adds it to the server. */
+/* server_listen.c: opens one more listener and begins to accept. */
 int server_listen(struct server *server, const char *url, struct error *error);
 
-/* Closes them and removes their socket files, unless another process has put its own there. */
+/* Begins to accept; also again, after a failure. */
+void server_accept(struct server_listener *listener);
+
+/* Closes the listeners and removes their socket files, unless another process has put its own there. */
 void server_listeners_close(struct server *server);
 
-/* server_exchange.c: one more exchange, receiving. False when memory is short or limits.requests are there. */
-bool server_exchange_add(struct server *server);
+/* server_connection.c: takes over the stream of a new client, or refuses it. */
+void server_connection_open(struct server *server, nng_stream *stream, bool typed);
 
-/* Frees those there are. None may be under way or receiving, and the socket must be closed. */
+/* The peer's handshake is here: it counts as a connection now. False when there are too many; it is closed then. */
+bool server_connection_greet(struct connection *connection);
+
+/* Ends the connection: what is not sent is dropped. Any number of times. The caller holds a use. */
+void server_connection_close(struct connection *connection);
+
+/* Gives a use back. Not with the mutex held. */
+void server_connection_release(struct connection *connection);
+
+/* Frees those given back; none may be in use. */
+void server_connections_free(struct server *server);
+
+/* server_receive.c: takes what is there and receives more. The caller holds a use, which passes to the operation. */
+void server_receive(struct connection *connection);
+void server_receive_callback(void *connection);
+
+/* Lets connections that wait for it take requests again, as long as there is room. */
+void server_receive_resume(struct server *server);
+
+enum exchange_take { EXCHANGE_TAKEN, EXCHANGE_NONE_NOW, EXCHANGE_NO_MEMORY };
+
+/* server_exchange.c: takes an exchange for this connection. NONE_NOW: the connection is paused, and is received from
+ * again when there is room; the caller must not touch its receiving side any more. */
+enum exchange_take server_exchange_take(struct connection *connection, struct exchange **ret_exchange);
+
+/* Hands its request to rpc. */
+void server_exchange_handle(struct exchange *exchange);
+
+/* Ends exchanges (a list): their memory, their place. */
+void server_exchange_release(struct exchange *list);
 void server_exchanges_free(struct server *server);
 
-/* server_watch.c: starts and ends the thread that cuts connections whose answers wait too long and tells the events. */
+/* server_send.c: puts an answer at the end of the connection's queue. The exchange is the queue's from here on. */
+void server_send(struct exchange *exchange);
+
+/* Sends what is queued, our handshake first. The caller holds a use, which passes to the operation, and has set
+ * `sending`. */
+void server_send_start(struct connection *connection);
+void server_send_callback(void *connection);
+
+/* Takes the queue away, unless an operation is on it. The mutex must be held. */
+struct exchange *server_send_drop(struct connection *connection);
+
+/* server_watch.c: the thread that ends connections whose time is over, tries again and tells the events. */
 bool server_watch_start(struct server *server);
 void server_watch_stop(struct server *server);
 
 /* Counts an event. The mutex must be held. */
 void server_event(struct server *server, enum server_event event);
 
-/* Marks a connection that passed a limit, counts it and the event. False when it is marked already. The caller closes
- * the pipe, without the mutex, which must be held here. */
-bool server_connection_condemn(struct server *server, struct connection *connection, enum server_event event);
-
-/* Asks nng how many answers the kernel has taken of each connection. Returns how many connections still have one to
- * give away. The mutex must not be held. */
-size_t server_watch_written(struct server *server);
+/* The same for a connection that is closed for what it did. The mutex must not be held. */
+void server_connection_condemn(struct connection *connection, enum server_event event);
 
 /* Waits on the condition for at most timeout_us. The mutex must be held. */
 void server_wait(struct server *server, pthread_cond_t *condition, int64_t timeout_us);

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -69,61 +68,97 @@ static int path_clear(const char *path, struct error *error)
                                            : 0;
 }
 
-/* The mode is nng's to set between bind and listen, so that there is no moment with another one. The size limit was
- * set on the socket; read back here because without it 9 bytes from a client end the process. */
-static int listener_prepare(struct server *server, nng_listener listener, const char *url, struct error *error)
+static void accepted(void *arg)
 {
-    size_t expected = (size_t)server->limits->request_bytes + SERVER_REQUEST_SLACK;
-    size_t receive_max = 0;
-    int rc = nng_listener_get_size(listener, NNG_OPT_RECVMAXSZ, &receive_max);
-    if (rc == 0 && receive_max != expected) {
-        return error_set(error, ERROR_STARTUP, "nng did not take the limit of a request's size");
+    struct server_listener *listener = arg;
+    struct server *server = listener->server;
+    int rc = nng_aio_result(listener->accept_aio);
+    if (rc == 0) {
+        server_connection_open(server, nng_aio_get_output(listener->accept_aio, 0), listener->typed);
+        server_accept(listener);
+        return;
     }
-    if (rc == 0 && server_url_path(url)) {
-        rc = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, SOCKET_MODE);
+    pthread_mutex_lock(&server->mutex);
+    if (!server->ending) {
+        listener->accept_failed = true; /* no files left, mostly: at once again would only burn the processor */
+        server_event(server, SERVER_EVENT_ACCEPT_FAILED);
     }
-    return rc ? error_set(error, ERROR_STARTUP, "cannot prepare the listener %s: %s", url, nng_strerror(rc)) : 0;
+    pthread_mutex_unlock(&server->mutex);
 }
 
-static void listener_tell(const struct server *server, nng_listener listener, const char *url)
+void server_accept(struct server_listener *listener)
+{
+    nng_stream_listener_accept(listener->stream, listener->accept_aio);
+}
+
+static void listener_tell(const struct server *server, const struct server_listener *listener, const char *url)
 {
     int port;
-    if (server_url_path(url)) {
+    if (listener->path) {
         log_info(server->log, "listening on %s (mode %04o)", url, (unsigned)SOCKET_MODE);
-    } else if (nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0) {
+    } else if (nng_stream_listener_get_int(listener->stream, NNG_OPT_TCP_BOUND_PORT, &port) == 0) {
         log_info(server->log, "listening on %.*s:%d", (int)(strrchr(url, ':') - url), url, port);
         log_warning(server->log,
                     "%s has no authentication: every user of this machine can read and change all conversations", url);
     }
 }
 
-int server_listen(struct server *server, const char *url, struct error *error)
+static void listener_free(struct server_listener *listener)
 {
-    struct server_listener one = {.path = server_url_path(url)};
-    int rc = server_url_check(url, error);
-    if (rc || (one.path && (rc = path_clear(one.path, error)) != 0)) {
-        return rc;
-    }
-    rc = nng_listener_create(&one.listener, server->socket, url);
+    nng_stream_listener_close(listener->stream);
+    nng_aio_free(listener->accept_aio);
+    nng_stream_listener_free(listener->stream);
+}
+
+/* nng binds, sets the mode and only then listens: there is no moment with another mode. */
+static int listener_open(struct server_listener *listener, const char *url, struct error *error)
+{
+    int rc = nng_stream_listener_alloc(&listener->stream, url);
     if (rc) {
         return error_set(error, ERROR_STARTUP, "cannot listen on %s: %s", url, nng_strerror(rc));
     }
-    rc = listener_prepare(server, one.listener, url, error);
-    if (rc == 0 && (rc = nng_listener_start(one.listener, 0)) != 0) {
-        rc = error_set(error, ERROR_STARTUP, "cannot listen on %s: %s", url, nng_strerror(rc));
+    rc = nng_aio_alloc(&listener->accept_aio, accepted, listener);
+    if (rc == 0 && listener->path) {
+        rc = nng_stream_listener_set_int(listener->stream, NNG_OPT_IPC_PERMISSIONS, SOCKET_MODE);
     }
-    struct stat status = {0};
-    if (rc == 0 && one.path && lstat(one.path, &status)) {
-        rc = error_set(error, ERROR_STARTUP, "%s: %m", one.path);
+    if (rc == 0) {
+        rc = nng_stream_listener_listen(listener->stream);
     }
     if (rc) {
-        nng_listener_close(one.listener);
+        listener_free(listener);
+        return error_set(error, ERROR_STARTUP, "cannot listen on %s: %s", url, nng_strerror(rc));
+    }
+    return 0;
+}
+
+int server_listen(struct server *server, const char *url, struct error *error)
+{
+    struct server_listener *listener = &server->listeners[server->listener_count];
+    struct stat status = {0};
+    int rc = server_url_check(url, error);
+    if (rc) {
         return rc;
     }
-    one.device = status.st_dev;
-    one.inode = status.st_ino;
-    server->listeners[server->listener_count++] = one;
-    listener_tell(server, one.listener, url);
+    const char *path = server_url_path(url);
+    *listener = (struct server_listener){.server = server, .path = path, .typed = path != NULL};
+    if (path && (rc = path_clear(path, error)) != 0) {
+        return rc;
+    }
+    rc = listener_open(listener, url, error);
+    if (rc) {
+        return rc;
+    }
+    if (path && lstat(path, &status)) {
+        listener_free(listener);
+        return error_set(error, ERROR_STARTUP, "%s: %m", path);
+    }
+    listener->device = status.st_dev;
+    listener->inode = status.st_ino;
+    listener_tell(server, listener, url);
+    pthread_mutex_lock(&server->mutex);
+    server->listener_count++;
+    pthread_mutex_unlock(&server->mutex);
+    server_accept(listener);
     return 0;
 }
 
@@ -132,7 +167,7 @@ void server_listeners_close(struct server *server)
     for (size_t i = 0; i < server->listener_count; i++) {
         struct server_listener *one = &server->listeners[i];
         struct stat status;
-        nng_listener_close(one->listener);
+        listener_free(one);
         if (one->path && lstat(one->path, &status) == 0 && status.st_dev == one->device &&
             status.st_ino == one->inode) {
             unlink(one->path);

@@ -45,7 +45,6 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
     (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
     (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"', r"<ini\.h>"),
-    (r"daemon/nng_sendmsg\.c$",),
     (r"daemon/main\.c$", BASE, LIMITS, r'"(store/store|rpc/rpc|server|config)\.h"'),
     (r"proto/", LIMITS, r'"descriptor_set\.h"'),
     (r"client/include/",),

@@ -98,8 +98,8 @@ CASES = {
          {"client/cli/a.c": "    return NNG_ECLOSED;\n"}],
         [{"daemon/store/lmdb/a.c": "    mdb_txn_abort(txn);\n"},
          {"daemon/server_internal.h": "nng_socket socket;\n"},
-         {"daemon/server.c": '#include "nng_sendmsg.h"\n    nng_close(socket);\n'},
-         {"daemon/main.c": '#include "nng_sendmsg.h"\nconfig.nng_version = "nng_msg"; /* nng_close() */\n'}]),
+         {"daemon/server.c": '#include "nng_like.h"\n    nng_close(socket);\n'},
+         {"daemon/main.c": '#include "nng_like.h"\nconfig.nng_version = "nng_msg"; /* nng_close() */\n'}]),
     "leftover": (
         [{"a.c": "/* TO" "DO: more */\n"}, {"a.md": "FIX" "ME\n"}, {"a.sh": "# XX" "X\n"}],
         [{"a.sh": "mktemp a.XXXXXX\n", "a.c": "int todos;\n"}]),

@@ -1,15 +1,26 @@
 /* libchatlog: the C client of chatlogd.
  *
  * Open one `struct chatlog` per daemon and share it: every function may be called from any thread at the same time,
- * except chatlog_close. Calls block until the answer or the deadline, save those ending in _async. Nothing is logged
- * and nothing is printed; a failed allocation is an error (RESOURCE_EXHAUSTED), never an abort.
+ * except chatlog_close. Calls block until the answer or the deadline, save those ending in _async. Deadlines hold
+ * whatever the wall clock does. Each client has one thread, which blocks all signals; it does not survive a fork.
+ * Nothing is logged and nothing is printed; a failed allocation is an error (RESOURCE_EXHAUSTED), never an abort.
  *
  * Every call returns 0 or an enum chatlog_code, and then fills *error (which may be NULL). Result structs are filled
- * only on success, and own their memory until the matching free function.
+ * only on success, and own their memory until the matching free function. NULL for an argument that is needed is
+ * INVALID_ARGUMENT / FIELD_REQUIRED.
  *
  * Exactly once: each change carries a request_id, yours or a random one. When the connection breaks or the daemon says
  * UNAVAILABLE or RESOURCE_EXHAUSTED, the library sends the call again with the same request_id until the deadline, so a
  * change is made once. Give your own request_id to make that hold across restarts of your own process too.
+ *
+ * Reasons that come from the library itself, besides those of the daemon (see the README):
+ *   UNAVAILABLE: SERVER_UNREACHABLE (not connected until the deadline; the message says why), CONNECTION_LOST (after
+ * the request was sent, and it may not be sent again) DEADLINE_EXCEEDED: NO_ANSWER (sent, not answered: a change may
+ * have been made, and a call with the same request_id tells), NOT_SENT (nothing was done) RESOURCE_EXHAUSTED:
+ * CLIENT_MEMORY, CLIENT_THREADS, CLIENT_FILES, TOO_MANY_CALLS (1,024 calls or 1 GiB of requests are under way on this
+ * client; 128 requests are on the wire at once, the others wait) INVALID_ARGUMENT: URL_INVALID, FIELD_REQUIRED,
+ * FIELD_INVALID, REQUEST_TOO_LARGE INTERNAL: REPLY_MALFORMED (another program answers there), CLIENT_RANDOM CANCELLED:
+ * CLIENT_CLOSED.  FAILED_PRECONDITION: BLOCKING_IN_COMPLETION
  *
  * Strings are UTF-8 and end in NUL. Times are microseconds since 1970-01-01T00:00:00Z, 0 meaning "not set".
  * Limits are in chatlog_limits.h; meanings of all fields are in the proto files. */
@@ -65,10 +76,10 @@ struct chatlog;
 
 /* Makes a client of the daemon at url ("ipc:///path" or "tcp://127.0.0.1:port"; NULL means CHATLOG_DEFAULT_URL).
  * Does not block: the connection is made, and made again whenever it is lost, in the background.
- * Errors: INVALID_ARGUMENT (the url), RESOURCE_EXHAUSTED. */
+ * Errors: INVALID_ARGUMENT / URL_INVALID, RESOURCE_EXHAUSTED. */
 CHATLOG_API int chatlog_open(const char *url, struct chatlog **ret_client, struct chatlog_error *error);
 
-/* Blocks until the daemon has answered a health check, at most timeout_ms. UNAVAILABLE when it did not. */
+/* Blocks until the daemon has answered a health check, at most timeout_ms (0: 30,000). UNAVAILABLE when it did not. */
 CHATLOG_API int chatlog_wait_ready(struct chatlog *client, uint32_t timeout_ms, struct chatlog_error *error);
 
 /* Ends calls under way with CANCELLED, waits for their completions, and frees the client. No other call may begin.
@@ -164,7 +175,8 @@ CHATLOG_API int chatlog_delete_conversation(struct chatlog *client, const char *
                                             const char *etag, const struct chatlog_call_options *options,
                                             struct chatlog_conversation *ret_conversation, struct chatlog_error *error);
 
-/* For good, deleted before or not. */
+/* For good, deleted before or not. The request_id goes with the conversation: when the answer of an attempt was lost,
+ * the next attempt of the same call brings NOT_FOUND. */
 CHATLOG_API int chatlog_purge_conversation(struct chatlog *client, const char *user_id, const char *conversation_id,
                                            const char *etag, const struct chatlog_call_options *options,
                                            struct chatlog_error *error);
@@ -216,13 +228,14 @@ struct chatlog_append_result {
     bool replayed; /* it had been appended before, with this request_id */
 };
 
+/* ret_result may be NULL. */
 CHATLOG_API int chatlog_append(struct chatlog *client, const char *user_id, const char *conversation_id,
                                const struct chatlog_message *messages, size_t count,
                                const struct chatlog_append_options *append, const struct chatlog_call_options *options,
                                struct chatlog_append_result *ret_result, struct chatlog_error *error);
 
-/* The completion of chatlog_append_async: called once, on a thread of the library, must not block. When code is 0,
- * result is set, else error; both are valid only during the call. */
+/* The completion of chatlog_append_async: called once, on the client's thread; must not block, but may start further
+ * calls. When code is 0, result is set, else error; both are valid only during the call. */
 typedef void chatlog_append_done(void *arg, int code, const struct chatlog_append_result *result,
                                  const struct chatlog_error *error);
 
@@ -301,7 +314,7 @@ struct chatlog_receipt {
     uint64_t commit_id;
 };
 
-/* Removes everything of the user for good; the answer comes when the last record is gone. */
+/* Removes everything of the user for good; the answer comes when the last record is gone. ret_receipt may be NULL. */
 CHATLOG_API int chatlog_forget_user(struct chatlog *client, const char *user_id,
                                     const struct chatlog_call_options *options, struct chatlog_receipt *ret_receipt,
                                     struct chatlog_error *error);

@@ -8,22 +8,42 @@
 #include <assert.h>
 #include <string.h>
 
+static struct chatlog *client_new(const char *url)
+{
+    size_t size = strlen(url) + 1;
+    struct chatlog *client = chatlog_memory_get(sizeof *client);
+    char *copy = chatlog_memory_get(size);
+    if (client == NULL || copy == NULL) {
+        chatlog_memory_free(client);
+        chatlog_memory_free(copy);
+        return NULL;
+    }
+    client->url = memcpy(copy, url, size);
+    return client;
+}
+
+static void client_free(struct chatlog *client)
+{
+    chatlog_memory_free(client->url);
+    chatlog_memory_free(client);
+}
+
 int chatlog_open(const char *url, struct chatlog **ret_client, struct chatlog_error *error)
 {
+    struct chatlog_address address;
     int code = CHATLOG_REQUIRE(error, {ret_client, "ret_client"});
+    if (url == NULL)
+        url = CHATLOG_DEFAULT_URL;
+    if (code == 0)
+        code = chatlog_address_parse(url, &address, error);
     if (code != 0)
         return code;
-    struct chatlog *client = chatlog_memory_get(sizeof *client);
+    struct chatlog *client = client_new(url);
     if (client == NULL)
         return chatlog_error_memory(error);
-    code = chatlog_connection_open(&client->connection, url != NULL ? url : CHATLOG_DEFAULT_URL, error);
-    if (code == 0) {
-        code = chatlog_scheduler_start(&client->scheduler, &client->connection, error);
-        if (code != 0)
-            chatlog_connection_close(&client->connection);
-    }
+    code = chatlog_scheduler_start(&client->scheduler, &address, error);
     if (code != 0) {
-        chatlog_memory_free(client);
+        client_free(client);
         return code;
     }
     *ret_client = client;
@@ -34,9 +54,9 @@ struct chatlog *chatlog_close(struct chatlog *client)
 {
     if (client == NULL)
         return NULL;
+    assert(!pthread_equal(pthread_self(), client->scheduler.thread)); /* not in a completion */
     chatlog_scheduler_stop(&client->scheduler);
-    chatlog_connection_close(&client->connection);
-    chatlog_memory_free(client);
+    client_free(client);
     return NULL;
 }
 
@@ -49,7 +69,7 @@ int chatlog_wait_ready(struct chatlog *client, uint32_t timeout_ms, struct chatl
         return 0;
     if (code == CHATLOG_DEADLINE_EXCEEDED)
         code = chatlog_error_set(&why, CHATLOG_UNAVAILABLE, "SERVER_UNREACHABLE",
-                                 "chatlogd at %.300s has not answered a health check in time", client->connection.url);
+                                 "chatlogd at %.300s has not answered a health check in time", client->url);
     if (error != NULL)
         *error = why;
     return code;

@@ -2,11 +2,10 @@
 #ifndef CHATLOG_LIB_CLIENT_H
 #define CHATLOG_LIB_CLIENT_H
 
-#include "connection.h"
 #include "scheduler.h"
 
 struct chatlog {
-    struct chatlog_connection connection;
+    char *url;
     struct chatlog_scheduler scheduler;
 };
 

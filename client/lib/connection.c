@@ -1,146 +1,236 @@
-/* The connection to the daemon: the REQ socket, its options and its dialer. Knows nothing of calls. */
+/* Connecting and greeting, again and again. Knows neither requests nor their deadlines.
+ *
+ * This library speaks the REQ side of the Scalability Protocols itself: in nng 1.5.2 closing a connection between the
+ * header and the body of an incoming message stops nng's only reaper thread for ever, so that nng_close() hangs and no
+ * lost connection is made again in the whole process. */
 #include "connection.h"
 
-#include "chatlog_limits.h"
 #include "clock.h"
-#include "error.h"
 #include "memory.h"
 
 #include <assert.h>
-#include <nng/protocol/reqrep0/req.h>
-#include <string.h>
-#include <sys/un.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <unistd.h>
 
 enum {
-    RECONNECT_MIN_MS = 20,
-    RECONNECT_MAX_MS = 1000,
-
-    /* nng 1.5.2 gives up dialling for ever when a peer closes the connection during the handshake (EPIPE becomes
-     * NNG_ECLOSED, nng issue 1518), and its reconnect timer stands still when the wall clock is set back. So a dialer
-     * that has brought nothing for this long is replaced. */
-    REDIAL_AFTER_US = 3 * 1000000,
+    REDIAL_MIN_MS = 20,
+    REDIAL_DOUBLINGS = 6, /* up to 1,280 ms */
+    CONNECT_TIMEOUT_US = 10 * 1000000,
 };
 
-/* The largest reply: the messages of one, and what is around them. nng would take any length a peer announces. */
-#define REPLY_BYTES_MAX ((size_t)CHATLOG_CAP_request_bytes + CHATLOG_MIB)
-
-static void pipe_changed(nng_pipe pipe, nng_pipe_ev event, void *arg)
+void chatlog_connection_init(struct chatlog_connection *connection, const struct chatlog_address *address, int wake_fd)
 {
-    (void)pipe;
-    struct chatlog_connection *connection = arg;
-    if (event == NNG_PIPE_EV_ADD_PRE) {
-        atomic_fetch_add(&connection->pipes, 1);
+    *connection = (struct chatlog_connection){.address = *address, .wake_fd = wake_fd, .fd = -1};
+}
+
+void chatlog_connection_drop(struct chatlog_connection *connection, int64_t now_us)
+{
+    if (connection->fd >= 0)
+        close(connection->fd);
+    connection->resolver = chatlog_resolver_free(connection->resolver);
+    chatlog_memory_free(connection->orphan);
+    chatlog_memory_free(connection->reply);
+    connection->fd = -1;
+    connection->orphan = NULL;
+    connection->reply = NULL;
+    connection->writing = false;
+    connection->reading = false;
+    connection->buffer_start = connection->buffer_end = 0;
+    connection->state = CONNECTION_DOWN;
+
+    unsigned doublings = connection->failures < REDIAL_DOUBLINGS ? connection->failures : REDIAL_DOUBLINGS;
+    uint32_t half_ms = (uint32_t)REDIAL_MIN_MS << doublings >> 1;
+    connection->dial_us = now_us + (int64_t)(half_ms + chatlog_random_below(half_ms)) * 1000;
+    connection->failures++;
+}
+
+void chatlog_connection_fini(struct chatlog_connection *connection)
+{
+    chatlog_connection_drop(connection, 0);
+}
+
+static void fail(struct chatlog_connection *connection, int64_t now_us, int why)
+{
+    connection->why = why;
+    chatlog_connection_drop(connection, now_us);
+}
+
+static void greet(struct chatlog_connection *connection, int64_t now_us)
+{
+    /* The first bytes on a new connection: there is room for them. */
+    ssize_t sent = send(connection->fd, chatlog_frame_greeting, CHATLOG_GREETING_BYTES, MSG_NOSIGNAL);
+    if (sent == CHATLOG_GREETING_BYTES)
+        connection->state = CONNECTION_GREETING;
+    else
+        fail(connection, now_us, sent < 0 ? errno : 0);
+}
+
+static int open_socket(int family)
+{
+    /* A peer that has lost its power or its network is noticed within half a minute. */
+    static const struct {
+        int level;
+        int name;
+        int value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_KEEPIDLE, 15},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 5}, {IPPROTO_TCP, TCP_KEEPCNT, 3}, {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000},
+    };
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || family == AF_UNIX)
+        return fd;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
+    return fd;
+}
+
+/* Tries the next address that there is; without one the attempt has failed for the reason of the last. */
+static void connect_next(struct chatlog_connection *connection, int64_t now_us)
+{
+    while (connection->next_target < connection->targets.count) {
+        const struct chatlog_target *target = &connection->targets.list[connection->next_target++];
+        if (connection->fd >= 0)
+            close(connection->fd);
+        connection->fd = open_socket(target->address.ss_family);
+        if (connection->fd < 0) {
+            connection->why = errno;
+            continue;
+        }
+        connection->give_up_us = now_us + CONNECT_TIMEOUT_US;
+        if (connect(connection->fd, (const struct sockaddr *)&target->address, target->length) == 0) {
+            greet(connection, now_us);
+            return;
+        }
+        if (errno == EINPROGRESS) {
+            connection->state = CONNECTION_CONNECTING;
+            return;
+        }
+        connection->why = errno;
+    }
+    fail(connection, now_us, connection->why);
+}
+
+static void use_path(struct chatlog_connection *connection)
+{
+    struct chatlog_target *target = &connection->targets.list[0];
+    target->length = sizeof connection->address.path;
+    *(struct sockaddr_un *)&target->address = connection->address.path;
+    connection->targets.count = 1;
+}
+
+static void dial(struct chatlog_connection *connection, int64_t now_us)
+{
+    const struct chatlog_address *address = &connection->address;
+    connection->next_target = 0;
+    connection->give_up_us = now_us + CONNECT_TIMEOUT_US;
+    int found = 1;
+    if (address->ipc)
+        use_path(connection);
+    else
+        found = chatlog_resolver_start(address->host, address->port, connection->wake_fd, &connection->resolver,
+                                       &connection->targets);
+    if (found > 0)
+        connect_next(connection, now_us);
+    else if (found == 0)
+        connection->state = CONNECTION_RESOLVING;
+    else
+        fail(connection, now_us, ENOMEM);
+}
+
+static void resolved(struct chatlog_connection *connection, int64_t now_us)
+{
+    int found = chatlog_resolver_poll(connection->resolver, &connection->targets);
+    if (found == 0)
+        return;
+    connection->resolver = chatlog_resolver_free(connection->resolver);
+    if (found > 0)
+        connect_next(connection, now_us);
+    else
+        fail(connection, now_us, EHOSTUNREACH);
+}
+
+static void connected(struct chatlog_connection *connection, int64_t now_us)
+{
+    int result = 0;
+    socklen_t size = sizeof result;
+    if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &result, &size) != 0)
+        result = errno;
+    if (result == 0) {
+        greet(connection, now_us);
         return;
     }
-    atomic_store(&connection->down_since_us, chatlog_clock_us());
-    atomic_fetch_sub(&connection->pipes, 1);
+    connection->why = result;
+    connect_next(connection, now_us);
 }
 
-static int check_url(const char *url, struct chatlog_error *error)
+static void read_greeting(struct chatlog_connection *connection, int64_t now_us)
 {
-    size_t path_max = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
-    bool ipc = strncmp(url, "ipc://", 6) == 0;
-    if (!ipc && strncmp(url, "tcp://", 6) != 0)
-        return chatlog_error_set(error, CHATLOG_INVALID_ARGUMENT, "URL_INVALID",
-                                 "\"%.200s\" is not a URL of the form ipc:///path or tcp://host:port", url);
-    if (ipc && (url[6] == '\0' || strlen(url + 6) > path_max))
-        return chatlog_error_set(error, CHATLOG_INVALID_ARGUMENT, "URL_INVALID",
-                                 "the path of an ipc:// URL must have 1 to %zu bytes", path_max);
-    return 0;
-}
-
-static int nng_failed(struct chatlog_error *error, const char *url, int result)
-{
-    switch (result) {
-    case NNG_ENOMEM:
-        return chatlog_error_memory(error);
-    case NNG_EINVAL:
-    case NNG_EADDRINVAL:
-    case NNG_ENOTSUP:
-        return chatlog_error_set(error, CHATLOG_INVALID_ARGUMENT, "URL_INVALID", "\"%.200s\" cannot be used: %s", url,
-                                 nng_strerror(result));
-    default:
-        return chatlog_error_set(error, CHATLOG_INTERNAL, "CLIENT_DEFECT", "nng: %s", nng_strerror(result));
+    size_t wanted = CHATLOG_GREETING_BYTES - connection->buffer_end;
+    ssize_t got = recv(connection->fd, connection->buffer + connection->buffer_end, wanted, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        fail(connection, now_us, got < 0 ? errno : ECONNRESET);
+        return;
     }
-}
-
-/* On failure no dialer is left. */
-static int dial(struct chatlog_connection *connection)
-{
-    nng_dialer dialer;
-    int result = nng_dialer_create(&dialer, connection->socket, connection->url);
-    if (result != 0)
-        return result;
-    if ((result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS)) != 0 ||
-        (result = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS)) != 0 ||
-        (result = nng_dialer_set_size(dialer, NNG_OPT_RECVMAXSZ, REPLY_BYTES_MAX)) != 0 ||
-        (result = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK)) != 0) {
-        nng_dialer_close(dialer);
-        return result;
+    connection->buffer_end += (size_t)got;
+    if (connection->buffer_end < CHATLOG_GREETING_BYTES)
+        return;
+    if (!chatlog_frame_greets(connection->buffer)) {
+        fail(connection, now_us, EPROTO);
+        return;
     }
-    connection->dialer = dialer;
-    return 0;
+    connection->buffer_end = 0;
+    connection->why = 0;
+    connection->state = CONNECTION_UP;
 }
 
-static int configure(struct chatlog_connection *connection)
+void chatlog_connection_work(struct chatlog_connection *connection, int64_t now_us, short revents)
 {
-    nng_socket socket = connection->socket;
-    int result;
-    /* Resending is ours: nng's own would send a change again that carries no request_id. */
-    if ((result = nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE)) != 0 ||
-        (result = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_PRE, pipe_changed, connection)) != 0 ||
-        (result = nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, pipe_changed, connection)) != 0)
-        return result;
-    return dial(connection);
-}
-
-int chatlog_connection_open(struct chatlog_connection *connection, const char *url, struct chatlog_error *error)
-{
-    int code = check_url(url, error);
-    if (code != 0)
-        return code;
-    size_t size = strlen(url) + 1;
-    char *copy = chatlog_memory_get(size);
-    if (copy == NULL)
-        return chatlog_error_memory(error);
-    memcpy(copy, url, size);
-
-    connection->url = copy;
-    atomic_init(&connection->pipes, 0);
-    atomic_init(&connection->down_since_us, chatlog_clock_us());
-    int result = nng_req0_open(&connection->socket);
-    if (result == 0) {
-        result = configure(connection);
-        if (result == 0)
-            return 0;
-        nng_close(connection->socket);
+    switch (connection->state) {
+    case CONNECTION_DOWN:
+        if (now_us >= connection->dial_us)
+            dial(connection, now_us);
+        return;
+    case CONNECTION_RESOLVING:
+        resolved(connection, now_us);
+        break;
+    case CONNECTION_CONNECTING:
+        if (revents != 0)
+            connected(connection, now_us);
+        break;
+    case CONNECTION_GREETING:
+        if (revents != 0)
+            read_greeting(connection, now_us);
+        break;
+    case CONNECTION_UP:
+        return;
     }
-    code = nng_failed(error, url, result);
-    chatlog_memory_free(copy);
-    return code;
+    bool pending = connection->state != CONNECTION_DOWN && connection->state != CONNECTION_UP;
+    if (pending && now_us >= connection->give_up_us)
+        fail(connection, now_us, ETIMEDOUT);
 }
 
-bool chatlog_connection_up(struct chatlog_connection *connection)
+void chatlog_connection_hurry(struct chatlog_connection *connection, int64_t now_us)
 {
-    return atomic_load(&connection->pipes) > 0;
+    int64_t soon_us = now_us + REDIAL_MIN_MS * 1000;
+    if (connection->state == CONNECTION_DOWN && connection->dial_us > soon_us)
+        connection->dial_us = soon_us;
 }
 
-int64_t chatlog_connection_redial_time(struct chatlog_connection *connection)
+short chatlog_connection_events(const struct chatlog_connection *connection)
 {
-    if (chatlog_connection_up(connection))
+    if (connection->state == CONNECTION_CONNECTING)
+        return POLLOUT;
+    return connection->writing ? POLLIN | POLLOUT : POLLIN;
+}
+
+int64_t chatlog_connection_time(const struct chatlog_connection *connection)
+{
+    if (connection->state == CONNECTION_UP)
         return INT64_MAX;
-    return atomic_load(&connection->down_since_us) + REDIAL_AFTER_US;
-}
-
-void chatlog_connection_redial(struct chatlog_connection *connection)
-{
-    nng_dialer_close(connection->dialer); /* one that is gone already does no harm: ids are not used again soon */
-    atomic_store(&connection->down_since_us, chatlog_clock_us());
-    dial(connection); /* without memory for it, the next redial tries again */
-}
-
-void chatlog_connection_close(struct chatlog_connection *connection)
-{
-    nng_close(connection->socket);
-    chatlog_memory_free(connection->url);
+    return connection->state == CONNECTION_DOWN ? connection->dial_us : connection->give_up_us;
 }

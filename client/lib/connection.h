@@ -1,35 +1,99 @@
-/* The connection to the daemon: one nng REQ socket with one dialer that connects in the background, again and again. */
+/* The connection to the daemon: one socket that is connected, greeted, lost and connected again, written to and read
+ * from, never blocking. All functions are for one thread. */
 #ifndef CHATLOG_LIB_CONNECTION_H
 #define CHATLOG_LIB_CONNECTION_H
 
-#include "chatlog.h"
+#include "address.h"
+#include "frame.h"
+#include "resolver.h"
 
-#include <nng/nng.h>
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-struct chatlog_connection {
-    char *url;
-    nng_socket socket;
-    nng_dialer dialer;             /* of the thread that calls redial */
-    atomic_int pipes;              /* connected: 1 or more */
-    _Atomic int64_t down_since_us; /* when the connection was lost, or dialled by us */
+enum chatlog_connection_state {
+    CONNECTION_DOWN, /* until dial_us */
+    CONNECTION_RESOLVING,
+    CONNECTION_CONNECTING,
+    CONNECTION_GREETING, /* ours is sent, the peer's is awaited */
+    CONNECTION_UP,
 };
 
-/* Does not block. *connection must stay where it is until close.
- * Errors: INVALID_ARGUMENT / URL_INVALID, RESOURCE_EXHAUSTED / CLIENT_MEMORY, INTERNAL. */
-int chatlog_connection_open(struct chatlog_connection *connection, const char *url, struct chatlog_error *error);
+enum { CHATLOG_READ_BUFFER_BYTES = 64 * 1024 };
 
-bool chatlog_connection_up(struct chatlog_connection *connection);
+struct chatlog_connection {
+    struct chatlog_address address;
+    enum chatlog_connection_state state;
+    int wake_fd; /* borrowed: wakes the thread when a name is resolved */
+    int fd;      /* -1: none */
+    int why;     /* errno of the last failure to connect; 0: none, or not one of the system's */
+    int64_t dial_us;
+    int64_t give_up_us; /* on connecting and greeting */
+    unsigned failures;  /* since the last reply */
+    struct chatlog_resolver *resolver;
+    struct chatlog_targets targets;
+    size_t next_target;
 
-/* When redial should be called if a request is waiting then; INT64_MAX while connected. */
-int64_t chatlog_connection_redial_time(struct chatlog_connection *connection);
+    /* The frame that is being written: header, body, tail. */
+    bool writing;
+    size_t written;
+    uint8_t header[CHATLOG_FRAME_HEADER_MAX];
+    uint8_t tail[8];
+    size_t tail_length;
+    const uint8_t *body;
+    size_t body_length;
+    uint8_t *orphan; /* the body, when nobody else owns it any more */
 
-/* Replaces the dialer by a new one. For one thread, which must hold no lock. */
-void chatlog_connection_redial(struct chatlog_connection *connection);
+    /* What is being read. */
+    uint8_t buffer[CHATLOG_READ_BUFFER_BYTES];
+    size_t buffer_start;
+    size_t buffer_end;
+    bool reading; /* a reply's header was read */
+    uint32_t reply_id;
+    uint8_t *reply; /* NULL: there was no memory for it, it is skipped */
+    size_t reply_length;
+    size_t reply_got;
+};
 
-/* No operation may be under way on the socket. Blocks shortly. */
-void chatlog_connection_close(struct chatlog_connection *connection);
+/* One reply. */
+struct chatlog_incoming {
+    uint32_t id;
+    uint8_t *body; /* the receiver's, chatlog_memory_free; NULL: there was no memory for it */
+    size_t length;
+};
+
+/* Dials at once when worked on. */
+void chatlog_connection_init(struct chatlog_connection *connection, const struct chatlog_address *address, int wake_fd);
+
+/* What to wait for: poll()'s events of connection->fd, and when to call work() at the latest. */
+short chatlog_connection_events(const struct chatlog_connection *connection);
+int64_t chatlog_connection_time(const struct chatlog_connection *connection);
+
+/* Goes on with connecting; revents is what poll() found. Does nothing while up. */
+void chatlog_connection_work(struct chatlog_connection *connection, int64_t now_us, short revents);
+
+/* Dials now instead of later, unless it has only just failed. */
+void chatlog_connection_hurry(struct chatlog_connection *connection, int64_t now_us);
+
+/* Begins to write a frame; only while up and not writing. The body stays the caller's, who keeps it until flush() has
+ * returned 1, or drop() or forget() was called. */
+void chatlog_connection_begin(struct chatlog_connection *connection, uint32_t id, const uint8_t *body,
+                              size_t body_length, const uint8_t *tail, size_t tail_length);
+
+/* 1: nothing is left to write; 0: the socket is full; -1: the connection is lost, call drop(). */
+int chatlog_connection_flush(struct chatlog_connection *connection);
+
+/* The frame's sender has given up. Returns true when a part is written already: then the rest will be, and the body now
+ * belongs to the connection. */
+bool chatlog_connection_forget(struct chatlog_connection *connection, uint8_t *body);
+
+/* 1: a reply; 0: no whole reply is there; -1: the connection is lost, or the peer broke the protocol: call drop(). */
+int chatlog_connection_read(struct chatlog_connection *connection, struct chatlog_incoming *ret_incoming);
+
+/* Closes the socket; it is dialled again later. */
+void chatlog_connection_drop(struct chatlog_connection *connection, int64_t now_us);
+
+/* Frees what it holds. */
+void chatlog_connection_fini(struct chatlog_connection *connection);
 
 #endif

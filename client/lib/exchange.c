@@ -1,5 +1,5 @@
 /* One call's way: what an attempt's end means, whether there is a next attempt, and how the call ends. Knows neither
- * slots nor the timer; the scheduler calls it without holding its lock. */
+ * slots nor sockets. */
 #include "exchange.h"
 
 #include "chatlog_limits.h"
@@ -25,15 +25,13 @@ _Static_assert(sizeof((struct chatlog_exchange *)NULL)->request_id == CHATLOG_LI
 
 static const char *url_of(const struct chatlog_exchange *exchange)
 {
-    return exchange->client->connection.url;
+    return exchange->client->url;
 }
 
 /* ---- The end ---------------------------------------------------------------------------------------------------- */
 
 static void exchange_free(struct chatlog_exchange *exchange)
 {
-    if (exchange->message != NULL)
-        nng_msg_free(exchange->message);
     chatlog_memory_free(exchange->envelope);
     chatlog_memory_free(exchange);
 }
@@ -68,16 +66,28 @@ static void set_no_answer(const struct chatlog_exchange *exchange, struct chatlo
                           url_of(exchange), exchange->timeout_ms, exchange->request_id);
 }
 
+static void set_unreachable(const struct chatlog_exchange *exchange, int why, struct chatlog_error *error)
+{
+    char text[64];
+    if (why == 0)
+        chatlog_error_set(error, CHATLOG_UNAVAILABLE, "SERVER_UNREACHABLE",
+                          "no chatlogd answers at %.300s; is it running?", url_of(exchange));
+    else
+        chatlog_error_set(error, CHATLOG_UNAVAILABLE, "SERVER_UNREACHABLE",
+                          "no chatlogd answers at %.300s (%s); is it running?", url_of(exchange),
+                          strerror_r(why, text, sizeof text));
+}
+
 void chatlog_exchange_expire(struct chatlog_exchange *exchange)
 {
     struct chatlog_error error;
+    int why;
     if (exchange->unanswered)
         set_no_answer(exchange, &error);
     else if (exchange->last.code != CHATLOG_OK)
         error = exchange->last;
-    else if (!chatlog_connection_up(&exchange->client->connection))
-        chatlog_error_set(&error, CHATLOG_UNAVAILABLE, "SERVER_UNREACHABLE",
-                          "no chatlogd answers at %.300s; is it running?", url_of(exchange));
+    else if (!chatlog_scheduler_connected(&exchange->client->scheduler, &why))
+        set_unreachable(exchange, why, &error);
     else
         chatlog_error_set(&error, CHATLOG_DEADLINE_EXCEEDED, "NOT_SENT",
                           "the request could not be sent in time (%u ms); nothing was done", exchange->timeout_ms);
@@ -93,33 +103,6 @@ void chatlog_exchange_cancel(struct chatlog_exchange *exchange)
 }
 
 /* ---- The next attempt ------------------------------------------------------------------------------------------- */
-
-/* Copies the envelope into a message, with room for the timeout that take_message appends. */
-static int build_message(struct chatlog_exchange *exchange)
-{
-    nng_msg *message;
-    if (nng_msg_alloc(&message, exchange->envelope_length + CHATLOG_TIMEOUT_BYTES) != 0)
-        return -1;
-    nng_msg_chop(message, CHATLOG_TIMEOUT_BYTES);
-    memcpy(nng_msg_body(message), exchange->envelope, exchange->envelope_length);
-    exchange->message = message;
-    return 0;
-}
-
-nng_msg *chatlog_exchange_take_message(struct chatlog_exchange *exchange, int64_t now_us)
-{
-    assert(exchange->message != NULL);
-    nng_msg *message = exchange->message;
-    exchange->message = NULL;
-    int64_t left_ms = (exchange->deadline_us - now_us + 999) / 1000;
-    uint8_t timeout[CHATLOG_TIMEOUT_BYTES];
-    size_t length = chatlog_envelope_encode_timeout(left_ms < 1 ? 1 : (uint32_t)left_ms, timeout);
-    int failed = nng_msg_append(message, timeout, length);
-    assert(failed == 0); /* the room is there */
-    (void)failed;
-    exchange->attempts++;
-    return message;
-}
 
 static uint32_t backoff_ms(const struct chatlog_exchange *exchange)
 {
@@ -139,20 +122,12 @@ static void retry(struct chatlog_exchange *exchange, uint32_t server_delay_ms)
         chatlog_exchange_expire(exchange);
         return;
     }
-    if (build_message(exchange) != 0) {
-        struct chatlog_error error;
-        chatlog_error_memory(&error);
-        fail(exchange, &error);
-        return;
-    }
-    exchange->state = EXCHANGE_DELAYED;
-    if (!chatlog_scheduler_submit(&exchange->client->scheduler, exchange))
-        chatlog_exchange_cancel(exchange);
+    chatlog_scheduler_delay(&exchange->client->scheduler, exchange);
 }
 
 /* ---- What an attempt's end means -------------------------------------------------------------------------------- */
 
-static void connection_lost(struct chatlog_exchange *exchange, bool sent)
+void chatlog_exchange_lost(struct chatlog_exchange *exchange, bool sent)
 {
     if (sent) {
         exchange->unanswered = true;
@@ -199,16 +174,11 @@ static void refused(struct chatlog_exchange *exchange, const struct chatlog_erro
     fail(exchange, error);
 }
 
-void chatlog_exchange_proceed(struct chatlog_exchange *exchange, bool sent, nng_msg *reply)
+void chatlog_exchange_answer(struct chatlog_exchange *exchange, const uint8_t *body, size_t length)
 {
-    if (reply == NULL) {
-        connection_lost(exchange, sent);
-        return;
-    }
     struct chatlog_answer answer;
     struct chatlog_error error;
-    int code = chatlog_envelope_decode(nng_msg_body(reply), nng_msg_len(reply), &answer, &error);
-    nng_msg_free(reply);
+    int code = body != NULL ? chatlog_envelope_decode(body, length, &answer, &error) : chatlog_error_memory(&error);
     if (code == 0)
         succeed(exchange, &answer);
     else
@@ -256,10 +226,6 @@ static struct chatlog_exchange *exchange_new(struct chatlog *client, const struc
     };
     if (request->request_id != NULL)
         chatlog_error_copy(exchange->request_id, sizeof exchange->request_id, request->request_id);
-    if (build_message(exchange) != 0) {
-        chatlog_memory_free(exchange);
-        return NULL;
-    }
     return exchange;
 }
 

@@ -1,35 +1,31 @@
 /* One call's way: an attempt, its answer, perhaps a later attempt, and the one completion.
  *
- * An exchange belongs to the scheduler while it is in its list, and else to the thread that took it out. Functions
- * marked "owner" are for that thread and are called without the scheduler's lock. */
+ * Made on the caller's thread; from its submission on everything happens on the scheduler's thread. */
 #ifndef CHATLOG_LIB_EXCHANGE_H
 #define CHATLOG_LIB_EXCHANGE_H
 
 #include "chatlog.h"
 #include "envelope.h"
 
-#include <nng/nng.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct chatlog_slot;
-
-/* Called once. answer is NULL when the call failed, and then error is set; else the answer's memory now belongs to the
- * callee. */
+/* Called once, on the scheduler's thread. answer is NULL when the call failed, and then error is set; else the answer's
+ * memory now belongs to the callee. */
 typedef void chatlog_exchange_done(void *arg, const struct chatlog_answer *answer, const struct chatlog_error *error);
 
 enum chatlog_exchange_state {
-    EXCHANGE_WAITING, /* for a slot */
-    EXCHANGE_ON_WIRE, /* has a slot */
+    EXCHANGE_WAITING, /* in the queue of those to be sent */
+    EXCHANGE_ON_WIRE, /* has a slot: is being written, or waits for its answer */
     EXCHANGE_DELAYED, /* until retry_us */
 };
 
 struct chatlog_exchange {
     TAILQ_ENTRY(chatlog_exchange) all;   /* the scheduler's list */
-    TAILQ_ENTRY(chatlog_exchange) queue; /* those that wait for a slot, or were taken out together */
+    TAILQ_ENTRY(chatlog_exchange) queue; /* those just submitted, or waiting */
     enum chatlog_exchange_state state;
-    struct chatlog_slot *slot;
+    unsigned slot; /* while ON_WIRE */
     int64_t deadline_us;
     int64_t retry_us;
 
@@ -38,7 +34,6 @@ struct chatlog_exchange {
     void *arg;
     uint8_t *envelope; /* the Request without its timeout_ms */
     size_t envelope_length;
-    nng_msg *message; /* a copy of it for the next attempt; NULL while nng has it */
     uint32_t timeout_ms;
     char request_id[129]; /* "": none */
     bool change;
@@ -58,16 +53,19 @@ int chatlog_exchange_start(struct chatlog *client, const struct chatlog_request 
                            const struct chatlog_call_options *options, chatlog_exchange_done *done, void *arg,
                            struct chatlog_error *error);
 
-/* The message of the next attempt, which then is the caller's. Takes no memory. */
-nng_msg *chatlog_exchange_take_message(struct chatlog_exchange *exchange, int64_t now_us);
+/* The rest are for the scheduler, which has taken the exchange out of its lists. Each ends it and frees it, or hands it
+ * back to chatlog_scheduler_delay. */
 
-/* Owner: an attempt has ended. reply is what came (freed here), NULL when nothing did; sent: the request had left. */
-void chatlog_exchange_proceed(struct chatlog_exchange *exchange, bool sent, nng_msg *reply);
+/* The answer came; body NULL: there was no memory for it. The body stays the caller's. */
+void chatlog_exchange_answer(struct chatlog_exchange *exchange, const uint8_t *body, size_t length);
 
-/* Owner: the deadline has passed. */
+/* The connection was lost with the attempt on it; sent: the daemon may have got the whole request. */
+void chatlog_exchange_lost(struct chatlog_exchange *exchange, bool sent);
+
+/* The deadline has passed. */
 void chatlog_exchange_expire(struct chatlog_exchange *exchange);
 
-/* Owner: the client is being closed. */
+/* The client is being closed. */
 void chatlog_exchange_cancel(struct chatlog_exchange *exchange);
 
 #endif

@@ -1,255 +1,309 @@
-/* Which exchange is on the wire, which waits, which is over. All state is behind one lock; completions are called
- * without it. nng never calls back on the thread that starts or cancels an operation, so both may happen under the
- * lock. Knows nothing of what is in a request or a reply. */
+/* Which call is on the wire, which waits, which is over: the one thread of a client. Callers only put exchanges into
+ * `submitted`; all else belongs to the thread, which calls completions without any lock. Knows nothing of what is in a
+ * request or a reply. */
 #include "scheduler.h"
 
 #include "clock.h"
 #include "error.h"
+#include "memory.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <signal.h>
-#include <time.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-/* ---- Slots (lock held) ------------------------------------------------------------------------------------------ */
-
-static void wake_timer(struct chatlog_scheduler *scheduler, int64_t when_us)
-{
-    if (when_us < scheduler->wake_us)
-        pthread_cond_signal(&scheduler->wake);
-}
-
-static void begin_attempt(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
-{
-    struct chatlog_slot *slot = scheduler->idle;
-    if (slot == NULL) {
-        exchange->state = EXCHANGE_WAITING;
-        TAILQ_INSERT_TAIL(&scheduler->waiting, exchange, queue);
-        return;
-    }
-    scheduler->idle = slot->next_idle;
-    slot->exchange = exchange;
-    slot->receiving = false;
-    exchange->slot = slot;
-    exchange->state = EXCHANGE_ON_WIRE;
-    nng_aio_set_msg(slot->operation, chatlog_exchange_take_message(exchange, chatlog_clock_us()));
-    nng_ctx_send(slot->context, slot->operation);
-    wake_timer(scheduler, chatlog_connection_redial_time(scheduler->connection));
-}
-
-static void begin_waiting(struct chatlog_scheduler *scheduler)
-{
-    struct chatlog_exchange *exchange;
-    while (scheduler->idle != NULL && (exchange = TAILQ_FIRST(&scheduler->waiting)) != NULL) {
-        TAILQ_REMOVE(&scheduler->waiting, exchange, queue);
-        begin_attempt(scheduler, exchange);
-    }
-}
-
-/* Takes an exchange out of the list, from whatever it was doing; it then is the caller's. */
-static void take(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
-{
-    TAILQ_REMOVE(&scheduler->all, exchange, all);
-    if (exchange->state == EXCHANGE_WAITING)
-        TAILQ_REMOVE(&scheduler->waiting, exchange, queue);
-    struct chatlog_slot *slot = exchange->slot;
-    if (slot == NULL)
-        return;
-    slot->exchange = NULL;
-    exchange->slot = NULL;
-    nng_aio_cancel(slot->operation);
-    /* A request that was not sent has come back with the cancelled operation. */
-    if (slot->receiving || nng_aio_get_msg(slot->operation) == NULL)
-        exchange->unanswered = true;
-}
-
-/* ---- nng's callback --------------------------------------------------------------------------------------------- */
-
-static void receive(struct chatlog_slot *slot)
-{
-    slot->receiving = true;
-    nng_aio_set_msg(slot->operation, NULL);
-    nng_ctx_recv(slot->context, slot->operation);
-    if (slot->exchange == NULL) /* given up meanwhile: this makes nng forget the request */
-        nng_aio_cancel(slot->operation);
-}
-
-static void operation_ended(void *arg)
-{
-    struct chatlog_slot *slot = arg;
-    struct chatlog_scheduler *scheduler = slot->scheduler;
-    pthread_mutex_lock(&scheduler->lock);
-    bool sent = slot->receiving;
-    bool failed = nng_aio_result(slot->operation) != 0;
-    if (!sent && !failed) {
-        receive(slot);
-        pthread_mutex_unlock(&scheduler->lock);
-        return;
-    }
-    nng_msg *message = nng_aio_get_msg(slot->operation); /* the reply, or the request that could not be sent */
-    nng_aio_set_msg(slot->operation, NULL);
-    struct chatlog_exchange *exchange = slot->exchange;
-    if (exchange != NULL) {
-        TAILQ_REMOVE(&scheduler->all, exchange, all);
-        exchange->slot = NULL;
-        slot->exchange = NULL;
-    }
-    slot->next_idle = scheduler->idle;
-    scheduler->idle = slot;
-    begin_waiting(scheduler);
-    pthread_mutex_unlock(&scheduler->lock);
-
-    if (message != NULL && (exchange == NULL || !sent)) {
-        nng_msg_free(message);
-        message = NULL;
-    }
-    if (exchange != NULL)
-        chatlog_exchange_proceed(exchange, sent, message);
-}
-
-/* ---- Timer ------------------------------------------------------------------------------------------------------ */
+enum { REPLIES_A_ROUND = 256 }; /* read before deadlines are looked at again */
 
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Moves those that are over to `ended` and starts those whose delay is over. Returns when to look again. At most
- * CHATLOG_CALLS_MAX are looked at. */
-static int64_t sweep(struct chatlog_scheduler *scheduler, int64_t now_us, struct chatlog_exchange_list *ended)
+/* ---- Lists and slots --------------------------------------------------------------------------------------------- */
+
+static void free_slot(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
 {
-    int64_t wake_us = INT64_MAX;
+    assert(scheduler->slots[exchange->slot].exchange == exchange);
+    scheduler->slots[exchange->slot].exchange = NULL;
+    scheduler->slots_taken--;
+}
+
+static struct chatlog_slot *take_slot(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
+{
+    assert(scheduler->slots_taken < CHATLOG_SLOTS);
+    do
+        scheduler->last_slot = (scheduler->last_slot + 1) % CHATLOG_SLOTS;
+    while (scheduler->slots[scheduler->last_slot].exchange != NULL);
+    struct chatlog_slot *slot = &scheduler->slots[scheduler->last_slot];
+    /* The upper bits count the requests, so that a late answer finds another id in its slot. */
+    *slot = (struct chatlog_slot){exchange, 0x80000000u | scheduler->next_id++ * CHATLOG_SLOTS | scheduler->last_slot};
+    scheduler->slots_taken++;
+    exchange->slot = scheduler->last_slot;
+    exchange->state = EXCHANGE_ON_WIRE;
+    return slot;
+}
+
+/* Takes an exchange out of all lists, from whatever it was doing. Returns whether the daemon may have its request. */
+static bool take_out(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
+{
+    TAILQ_REMOVE(&scheduler->all, exchange, all);
+    if (exchange->state == EXCHANGE_WAITING)
+        TAILQ_REMOVE(&scheduler->waiting, exchange, queue);
+    if (exchange->state != EXCHANGE_ON_WIRE)
+        return false;
+    free_slot(scheduler, exchange);
+    if (scheduler->writing != exchange)
+        return true;
+    scheduler->writing = NULL;
+    bool begun = chatlog_connection_forget(&scheduler->connection, exchange->envelope);
+    if (begun)
+        exchange->envelope = NULL; /* the connection's now */
+    return begun;
+}
+
+static void wait_in_line(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
+{
+    exchange->state = EXCHANGE_WAITING;
+    TAILQ_INSERT_TAIL(&scheduler->waiting, exchange, queue);
+}
+
+void chatlog_scheduler_delay(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
+{
+    exchange->state = EXCHANGE_DELAYED;
+    TAILQ_INSERT_TAIL(&scheduler->all, exchange, all);
+    scheduler->sweep_us = earlier(scheduler->sweep_us, earlier(exchange->retry_us, exchange->deadline_us));
+}
+
+bool chatlog_scheduler_connected(const struct chatlog_scheduler *scheduler, int *ret_why)
+{
+    *ret_why = scheduler->connection.why;
+    return scheduler->connection.state == CONNECTION_UP;
+}
+
+/* ---- What a round of the thread consists of ---------------------------------------------------------------------- */
+
+/* Takes in what callers have submitted. Returns whether the client is being closed. */
+static bool admit(struct chatlog_scheduler *scheduler, int64_t now_us)
+{
+    struct chatlog_exchange_list submitted = TAILQ_HEAD_INITIALIZER(submitted);
+    pthread_mutex_lock(&scheduler->lock);
+    scheduler->asleep = false;
+    TAILQ_CONCAT(&submitted, &scheduler->submitted, queue);
+    bool closing = scheduler->closing;
+    pthread_mutex_unlock(&scheduler->lock);
+
+    struct chatlog_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(&submitted)) != NULL) {
+        TAILQ_REMOVE(&submitted, exchange, queue);
+        if (TAILQ_EMPTY(&scheduler->all)) /* the first after a pause does not wait for a dialling pause to end */
+            chatlog_connection_hurry(&scheduler->connection, now_us);
+        TAILQ_INSERT_TAIL(&scheduler->all, exchange, all);
+        wait_in_line(scheduler, exchange);
+        scheduler->sweep_us = earlier(scheduler->sweep_us, exchange->deadline_us);
+    }
+    return closing;
+}
+
+static void cancel_all(struct chatlog_scheduler *scheduler)
+{
+    struct chatlog_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(&scheduler->all)) != NULL) {
+        exchange->unanswered |= take_out(scheduler, exchange);
+        chatlog_exchange_cancel(exchange);
+    }
+}
+
+/* Ends those whose deadline has passed and puts those whose delay is over back in line. At most CHATLOG_CALLS_MAX are
+ * looked at, and only when one of them is due. */
+static void sweep(struct chatlog_scheduler *scheduler, int64_t now_us)
+{
+    if (now_us < scheduler->sweep_us)
+        return;
+    scheduler->sweep_us = INT64_MAX;
     struct chatlog_exchange *next;
     for (struct chatlog_exchange *exchange = TAILQ_FIRST(&scheduler->all); exchange != NULL; exchange = next) {
         next = TAILQ_NEXT(exchange, all);
-        if (scheduler->closing || exchange->deadline_us <= now_us) {
-            take(scheduler, exchange);
-            TAILQ_INSERT_TAIL(ended, exchange, queue);
+        if (exchange->deadline_us <= now_us) {
+            exchange->unanswered |= take_out(scheduler, exchange);
+            chatlog_exchange_expire(exchange);
             continue;
         }
         if (exchange->state == EXCHANGE_DELAYED && exchange->retry_us <= now_us)
-            begin_attempt(scheduler, exchange);
-        wake_us = earlier(wake_us, exchange->deadline_us);
+            wait_in_line(scheduler, exchange);
+        scheduler->sweep_us = earlier(scheduler->sweep_us, exchange->deadline_us);
         if (exchange->state == EXCHANGE_DELAYED)
-            wake_us = earlier(wake_us, exchange->retry_us);
-        else if (exchange->state == EXCHANGE_ON_WIRE && !exchange->slot->receiving)
-            wake_us = earlier(wake_us, chatlog_connection_redial_time(scheduler->connection));
+            scheduler->sweep_us = earlier(scheduler->sweep_us, exchange->retry_us);
     }
-    return wake_us;
 }
 
-static void end_all(struct chatlog_exchange_list *ended, bool closing)
+static void lose_connection(struct chatlog_scheduler *scheduler, int64_t now_us)
 {
-    struct chatlog_exchange *exchange;
-    while ((exchange = TAILQ_FIRST(ended)) != NULL) {
-        TAILQ_REMOVE(ended, exchange, queue);
-        if (closing)
-            chatlog_exchange_cancel(exchange);
-        else
-            chatlog_exchange_expire(exchange);
+    struct chatlog_exchange *unfinished = scheduler->writing; /* the daemon cannot act on part of a request */
+    scheduler->writing = NULL;
+    chatlog_connection_drop(&scheduler->connection, now_us);
+    for (unsigned i = 0; i < CHATLOG_SLOTS; i++) {
+        struct chatlog_exchange *exchange = scheduler->slots[i].exchange;
+        if (exchange == NULL)
+            continue;
+        take_out(scheduler, exchange);
+        chatlog_exchange_lost(exchange, exchange != unfinished);
     }
 }
 
-static void sleep_until(struct chatlog_scheduler *scheduler, int64_t wake_us)
+static void begin_next(struct chatlog_scheduler *scheduler, int64_t now_us)
 {
-    scheduler->wake_us = wake_us;
-    if (wake_us == INT64_MAX) {
-        pthread_cond_wait(&scheduler->wake, &scheduler->lock);
-    } else {
-        struct timespec when = {.tv_sec = wake_us / 1000000, .tv_nsec = wake_us % 1000000 * 1000};
-        pthread_cond_timedwait(&scheduler->wake, &scheduler->lock, &when);
-    }
-    scheduler->wake_us = INT64_MIN; /* awake: nobody needs to wake it */
+    struct chatlog_exchange *exchange = TAILQ_FIRST(&scheduler->waiting);
+    TAILQ_REMOVE(&scheduler->waiting, exchange, queue);
+    struct chatlog_slot *slot = take_slot(scheduler, exchange);
+    int64_t left_ms = (exchange->deadline_us - now_us + 999) / 1000;
+    uint8_t timeout[CHATLOG_TIMEOUT_BYTES];
+    size_t timeout_length = chatlog_envelope_encode_timeout(left_ms < 1 ? 1 : (uint32_t)left_ms, timeout);
+    exchange->attempts++;
+    scheduler->writing = exchange;
+    chatlog_connection_begin(&scheduler->connection, slot->id, exchange->envelope, exchange->envelope_length, timeout,
+                             timeout_length);
 }
 
-static void *run_timer(void *arg)
+/* Returns false when the connection is lost. */
+static bool write_all(struct chatlog_scheduler *scheduler, int64_t now_us)
+{
+    for (;;) {
+        int result = chatlog_connection_flush(&scheduler->connection);
+        if (result != 1)
+            return result == 0;
+        scheduler->writing = NULL;
+        if (TAILQ_EMPTY(&scheduler->waiting) || scheduler->slots_taken == CHATLOG_SLOTS)
+            return true;
+        begin_next(scheduler, now_us);
+    }
+}
+
+static void deliver(struct chatlog_scheduler *scheduler, const struct chatlog_incoming *incoming)
+{
+    const struct chatlog_slot *slot = &scheduler->slots[incoming->id % CHATLOG_SLOTS];
+    struct chatlog_exchange *exchange = slot->exchange;
+    /* An answer to a call that was given up, or to a request that is not written yet, is nobody's. */
+    if (exchange != NULL && slot->id == incoming->id && scheduler->writing != exchange) {
+        take_out(scheduler, exchange);
+        chatlog_exchange_answer(exchange, incoming->body, incoming->length);
+    }
+    chatlog_memory_free(incoming->body);
+}
+
+/* 1: there may be more; 0: all is read; -1: the connection is lost. */
+static int read_all(struct chatlog_scheduler *scheduler)
+{
+    for (int i = 0; i < REPLIES_A_ROUND; i++) {
+        struct chatlog_incoming incoming;
+        int result = chatlog_connection_read(&scheduler->connection, &incoming);
+        if (result != 1)
+            return result;
+        deliver(scheduler, &incoming);
+    }
+    return 1;
+}
+
+/* Returns true when there is more to do at once. */
+static bool exchange_bytes(struct chatlog_scheduler *scheduler, int64_t now_us, short revents)
+{
+    chatlog_connection_work(&scheduler->connection, now_us, revents);
+    if (scheduler->connection.state != CONNECTION_UP)
+        return false;
+    int more = revents != 0 ? read_all(scheduler) : 0;
+    if (more >= 0 && write_all(scheduler, now_us))
+        return more > 0;
+    lose_connection(scheduler, now_us);
+    return false;
+}
+
+/* ---- The thread -------------------------------------------------------------------------------------------------- */
+
+/* From now on submit() wakes the thread. Returns false when something was submitted meanwhile. */
+static bool fall_asleep(struct chatlog_scheduler *scheduler)
+{
+    pthread_mutex_lock(&scheduler->lock);
+    scheduler->asleep = TAILQ_EMPTY(&scheduler->submitted) && !scheduler->closing;
+    bool asleep = scheduler->asleep;
+    pthread_mutex_unlock(&scheduler->lock);
+    return asleep;
+}
+
+/* Waits for the socket, for a wake-up, or until the time. Returns poll()'s revents of the socket. */
+static short wait_for_events(struct chatlog_scheduler *scheduler, int64_t until_us)
+{
+    struct pollfd fds[] = {
+        {.fd = scheduler->wake_fd, .events = POLLIN},
+        {.fd = scheduler->connection.fd, .events = chatlog_connection_events(&scheduler->connection)},
+    };
+    int64_t left_us = until_us - chatlog_clock_us();
+    int64_t left_ms = left_us <= 0 ? 0 : left_us > 60000000 ? 60000 : (left_us + 999) / 1000;
+    if (left_ms > 0 && !fall_asleep(scheduler))
+        left_ms = 0;
+    if (poll(fds, 2, (int)left_ms) <= 0)
+        return 0;
+    eventfd_t ignored;
+    if (fds[0].revents != 0)
+        eventfd_read(scheduler->wake_fd, &ignored);
+    return fds[1].revents;
+}
+
+static void *run(void *arg)
 {
     struct chatlog_scheduler *scheduler = arg;
-    pthread_mutex_lock(&scheduler->lock);
-    while (!scheduler->closing || !TAILQ_EMPTY(&scheduler->all)) {
-        struct chatlog_exchange_list ended = TAILQ_HEAD_INITIALIZER(ended);
-        bool closing = scheduler->closing;
+    short revents = 0;
+    while (!admit(scheduler, chatlog_clock_us())) {
         int64_t now_us = chatlog_clock_us();
-        int64_t wake_us = sweep(scheduler, now_us, &ended);
-        if (TAILQ_EMPTY(&ended) && wake_us > now_us) {
-            sleep_until(scheduler, wake_us);
-            continue;
-        }
-        pthread_mutex_unlock(&scheduler->lock);
-        end_all(&ended, closing);
-        if (wake_us <= now_us) /* no deadline or delay is that early after a sweep: a redial is due */
-            chatlog_connection_redial(scheduler->connection);
-        pthread_mutex_lock(&scheduler->lock);
+        sweep(scheduler, now_us);
+        bool more = exchange_bytes(scheduler, now_us, revents);
+        int64_t until_us = earlier(scheduler->sweep_us, chatlog_connection_time(&scheduler->connection));
+        revents = wait_for_events(scheduler, more ? now_us : until_us);
+        if (more)
+            revents |= POLLIN;
     }
-    pthread_mutex_unlock(&scheduler->lock);
+    cancel_all(scheduler);
     return NULL;
 }
 
-/* ---- Interface -------------------------------------------------------------------------------------------------- */
+/* ---- Interface --------------------------------------------------------------------------------------------------- */
 
-static void close_slots(struct chatlog_scheduler *scheduler, size_t count)
-{
-    /* All operations end before the first one is freed: an ending one may touch any slot. */
-    for (size_t i = 0; i < count; i++)
-        nng_aio_stop(scheduler->slots[i].operation);
-    for (size_t i = 0; i < count; i++) {
-        nng_ctx_close(scheduler->slots[i].context);
-        nng_aio_free(scheduler->slots[i].operation);
-    }
-}
-
-static int open_slots(struct chatlog_scheduler *scheduler)
-{
-    for (size_t i = 0; i < CHATLOG_SLOTS; i++) {
-        struct chatlog_slot *slot = &scheduler->slots[i];
-        *slot = (struct chatlog_slot){.scheduler = scheduler, .next_idle = scheduler->idle};
-        bool opened = nng_ctx_open(&slot->context, scheduler->connection->socket) == 0;
-        if (!opened || nng_aio_alloc(&slot->operation, operation_ended, slot) != 0) {
-            if (opened)
-                nng_ctx_close(slot->context);
-            close_slots(scheduler, i);
-            return -1;
-        }
-        scheduler->idle = slot;
-    }
-    return 0;
-}
-
-static int start_timer(struct chatlog_scheduler *scheduler)
+static int start_thread(struct chatlog_scheduler *scheduler)
 {
     sigset_t everything;
     sigset_t before;
     sigfillset(&everything);
     pthread_sigmask(SIG_SETMASK, &everything, &before); /* signals are for the threads of the program */
-    int failed = pthread_create(&scheduler->timer, NULL, run_timer, scheduler);
+    int failed = pthread_create(&scheduler->thread, NULL, run, scheduler);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }
 
-int chatlog_scheduler_start(struct chatlog_scheduler *scheduler, struct chatlog_connection *connection,
+int chatlog_scheduler_start(struct chatlog_scheduler *scheduler, const struct chatlog_address *address,
                             struct chatlog_error *error)
 {
-    scheduler->connection = connection;
-    scheduler->idle = NULL;
-    scheduler->closing = false;
-    scheduler->wake_us = INT64_MIN;
+    scheduler->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (scheduler->wake_fd < 0)
+        return chatlog_error_set(error, CHATLOG_RESOURCE_EXHAUSTED, "CLIENT_FILES", "no file descriptor is left");
     atomic_init(&scheduler->calls, 0);
     atomic_init(&scheduler->bytes, 0);
+    scheduler->closing = false;
+    scheduler->asleep = false;
+    scheduler->sweep_us = INT64_MAX;
+    scheduler->slots_taken = 0;
+    scheduler->last_slot = 0;
+    scheduler->next_id = chatlog_random_below(UINT32_MAX);
+    scheduler->writing = NULL;
+    for (size_t i = 0; i < CHATLOG_SLOTS; i++)
+        scheduler->slots[i] = (struct chatlog_slot){0};
+    TAILQ_INIT(&scheduler->submitted);
     TAILQ_INIT(&scheduler->all);
     TAILQ_INIT(&scheduler->waiting);
-    if (open_slots(scheduler) != 0)
-        return chatlog_error_memory(error);
-
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&scheduler->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    chatlog_connection_init(&scheduler->connection, address, scheduler->wake_fd);
     pthread_mutex_init(&scheduler->lock, NULL);
-    if (start_timer(scheduler) == 0)
+    if (start_thread(scheduler) == 0)
         return 0;
-    close_slots(scheduler, CHATLOG_SLOTS);
     pthread_mutex_destroy(&scheduler->lock);
-    pthread_cond_destroy(&scheduler->wake);
+    close(scheduler->wake_fd);
     return chatlog_error_set(error, CHATLOG_RESOURCE_EXHAUSTED, "CLIENT_THREADS", "no thread can be started");
 }
 
@@ -271,15 +325,14 @@ void chatlog_scheduler_release(struct chatlog_scheduler *scheduler, size_t bytes
 
 bool chatlog_scheduler_submit(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
 {
-    assert(exchange->message != NULL && exchange->slot == NULL);
     pthread_mutex_lock(&scheduler->lock);
     bool closing = scheduler->closing;
     if (!closing) {
-        TAILQ_INSERT_TAIL(&scheduler->all, exchange, all);
-        bool delayed = exchange->state == EXCHANGE_DELAYED;
-        wake_timer(scheduler, delayed ? earlier(exchange->retry_us, exchange->deadline_us) : exchange->deadline_us);
-        if (!delayed)
-            begin_attempt(scheduler, exchange);
+        TAILQ_INSERT_TAIL(&scheduler->submitted, exchange, queue);
+        if (scheduler->asleep) {
+            scheduler->asleep = false; /* one wake-up is enough */
+            eventfd_write(scheduler->wake_fd, 1);
+        }
     }
     pthread_mutex_unlock(&scheduler->lock);
     return !closing;
@@ -289,10 +342,10 @@ void chatlog_scheduler_stop(struct chatlog_scheduler *scheduler)
 {
     pthread_mutex_lock(&scheduler->lock);
     scheduler->closing = true;
-    pthread_cond_signal(&scheduler->wake);
     pthread_mutex_unlock(&scheduler->lock);
-    pthread_join(scheduler->timer, NULL);
-    close_slots(scheduler, CHATLOG_SLOTS);
+    eventfd_write(scheduler->wake_fd, 1);
+    pthread_join(scheduler->thread, NULL);
+    chatlog_connection_fini(&scheduler->connection);
     pthread_mutex_destroy(&scheduler->lock);
-    pthread_cond_destroy(&scheduler->wake);
+    close(scheduler->wake_fd);
 }

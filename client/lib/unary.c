@@ -1,6 +1,7 @@
 /* Calls with typed messages: request_id, waiting, unpacking. Knows no message in particular. */
 #include "unary.h"
 
+#include "client.h"
 #include "clock.h"
 #include "error.h"
 #include "exchange.h"
@@ -34,6 +35,9 @@ int chatlog_unary_wait(struct chatlog *client, const struct chatlog_request *req
                        const struct chatlog_call_options *options, struct chatlog_answer *ret_answer,
                        struct chatlog_error *error)
 {
+    if (pthread_equal(pthread_self(), client->scheduler.thread)) /* it would wait for itself */
+        return chatlog_error_set(error, CHATLOG_FAILED_PRECONDITION, "BLOCKING_IN_COMPLETION",
+                                 "a completion must not make a call that blocks; use one that ends in _async");
     struct waiter waiter = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
     int code = chatlog_exchange_start(client, request, options, wake, &waiter, error);
     if (code != 0)

@@ -53,7 +53,7 @@ static void expect_cut(struct daemon *daemon, int fd)
     expect_serving(daemon);
 }
 
-/* nng 1.5.2 stops listening for ever at the first of these (nng #1518) without our sendmsg(). */
+/* nng's REP socket stops listening for ever at one of the first of these (nng #1518). */
 static void the_listener_survives_a_thousand_connects_that_close_at_once(void **state)
 {
     for (int i = 0; i < CYCLES; i++) {
@@ -165,7 +165,7 @@ static void a_frame_too_short_for_a_request_id_is_cut(void **state)
     }
 }
 
-/* Without a receive limit the third of these aborts the process inside nng. */
+/* With nng's REP socket and no receive limit the third of these aborts the process. */
 static void a_frame_longer_than_the_limit_is_cut_before_memory_is_taken(void **state)
 {
     static const uint64_t lengths[] = {REQUEST_BYTES + SLACK_BYTES + 1, UINT64_C(1) << 63, UINT64_C(0xFFFFFFFFFFFFFFE0),
@@ -179,7 +179,7 @@ static void a_frame_longer_than_the_limit_is_cut_before_memory_is_taken(void **s
 
 static void a_request_a_little_over_the_limit_is_answered_with_the_reason(void **state)
 {
-    size_t size = REQUEST_BYTES + SLACK_BYTES - RAWSP_ID_BYTES; /* the largest frame nng takes */
+    size_t size = REQUEST_BYTES + SLACK_BYTES - RAWSP_ID_BYTES; /* the largest frame it takes */
     uint8_t *body = calloc(1, size);
     assert_non_null(body);
     int fd = rawsp_open(daemon_socket(*state));
@@ -204,7 +204,7 @@ static void a_frame_of_another_type_is_cut(void **state)
     }
 }
 
-/* A REQ header that does not end within the hops allowed: nng drops such a message and keeps the connection. */
+/* A REQ header that does not end within the hops allowed: as with nng, the message is dropped, the connection kept. */
 static void a_request_with_too_many_hops_is_dropped_and_the_next_is_answered(void **state)
 {
     enum { HOPS = 300 };

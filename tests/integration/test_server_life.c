@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -49,8 +50,8 @@ static void the_socket_of_a_live_daemon_is_not_taken(void **state)
     char other[512];
     struct daemon *daemon = daemon_start(NULL);
     snprintf(other, sizeof(other), "%s/other", daemon_directory(daemon));
-    expect_refusal((const char *const[]){"--data-dir", other, "--listen", daemon_url(daemon), NULL}, CONFIG,
-                   "another process listens on");
+    expect_refusal((const char *const[]){"--data-dir", other, "--map-size=1G", "--listen", daemon_url(daemon), NULL},
+                   CONFIG, "another process listens on");
     assert_true(rawsp_healthy(daemon_socket(daemon)));
     assert_int_equal(daemon_stop(daemon), 0);
     daemon_free(daemon);
@@ -81,7 +82,8 @@ static void a_file_that_is_no_socket_is_left_alone(void **state)
     FILE *file = fopen(path, "w");
     assert_non_null(file);
     assert_int_equal(fclose(file), 0);
-    expect_refusal((const char *const[]){"--data-dir", data, "--listen", url, NULL}, CONFIG, "is not a socket");
+    expect_refusal((const char *const[]){"--data-dir", data, "--map-size=1G", "--listen", url, NULL}, CONFIG,
+                   "is not a socket");
     assert_int_equal(lstat(path, &status), 0);
     assert_true(S_ISREG(status.st_mode));
     directory_remove(directory);
@@ -120,8 +122,8 @@ static void what_cannot_be_started_says_why_with_status_64_or_78(void **state)
     expect_refusal((const char *const[]){data, "--listen=tcp://0.0.0.0:7311", NULL}, USAGE,
                    "only this machine's own addresses are allowed");
     expect_refusal((const char *const[]){data, "--config", file, NULL}, CONFIG, few);
-    expect_refusal((const char *const[]){data, "--listen=ipc:///nowhere/to/be/found.sock", NULL}, CONFIG,
-                   "the directory /nowhere/to/be of the socket cannot be used");
+    expect_refusal((const char *const[]){data, "--map-size=1G", "--listen=ipc:///nowhere/to/be/found.sock", NULL},
+                   CONFIG, "the directory /nowhere/to/be of the socket cannot be used");
     expect_refusal((const char *const[]){"--data-dir=/proc/chatlogd", NULL}, CONFIG, "cannot start");
     directory_remove(directory);
 }
@@ -339,6 +341,12 @@ static void a_client_that_does_not_read_cannot_hold_up_the_stop(void **state)
         assert_true(rawsp_send_request(fd, i, request, size));
     }
     free(request);
+    int before = -1, unread = 0;
+    while (unread == 0 || unread != before) { /* until the socket is full of answers */
+        before = unread;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        assert_int_equal(ioctl(fd, FIONREAD, &unread), 0);
+    }
     assert_int_equal(daemon_stop(daemon), 0); /* after its 10 s, long before the 60 s of the send timeout */
     close(fd);
     daemon_free(daemon);

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -86,7 +87,6 @@ static void message_append(struct daemon *daemon, size_t size)
     free(content);
 }
 
-/* nng reports such an answer as sent: it is the only one, and the pipe has taken it. */
 static void a_client_that_never_reads_its_only_large_answer_is_cut(void **state)
 {
     (void)state;
@@ -139,17 +139,55 @@ static void a_client_idle_longer_than_the_send_timeout_is_kept(void **state)
     daemon_end(daemon);
 }
 
-static void a_connection_with_too_many_unanswered_requests_is_closed_at_once(void **state)
+struct pour {
+    pthread_t thread;
+    int fd;
+    uint32_t count;
+};
+
+static void *pour_run(void *arg)
+{
+    struct pour *pour = arg;
+    requests_pour(pour->fd, DESCRIPTORS, NULL, 0, pour->count);
+    return NULL;
+}
+
+/* It is not read from while it has enough under way: nothing is lost, and the flood stays in its own socket. */
+static void a_flood_on_one_connection_is_slowed_to_its_limit_and_all_answered(void **state)
+{
+    (void)state;
+    enum { FLOOD = 5000 };
+    struct daemon *daemon = daemon_start((const char *const[]){"--connection-requests=8", "--requests=16", NULL});
+    struct pour pour = {.fd = rawsp_open(daemon_socket(daemon)), .count = FLOOD};
+    assert_int_equal(pthread_create(&pour.thread, NULL, pour_run, &pour), 0);
+    for (uint32_t i = 0; i < FLOOD; i++) {
+        size_t size;
+        uint8_t *answer = rawsp_receive(pour.fd, NULL, &size);
+        assert_non_null(answer);
+        free(answer);
+        if (i % 500 == 0) {
+            assert_true(rawsp_healthy(daemon_socket(daemon)));
+        }
+    }
+    pthread_join(pour.thread, NULL);
+    close(pour.fd);
+    daemon_end(daemon);
+}
+
+static void a_flood_that_is_never_read_takes_no_more_than_its_limit(void **state)
 {
     (void)state;
     struct daemon *daemon =
-        daemon_start((const char *const[]){"--connection-requests=8", "--send-timeout-ms=60000", NULL});
-    int flood = rawsp_open(daemon_socket(daemon));
-    requests_pour(flood, DESCRIPTORS, NULL, 0, 2000);
-    assert_true(hung_up(flood));
-    expect_logged(daemon, "1 connections closed: too many unanswered requests on one (connection-requests = 8)");
+        daemon_start((const char *const[]){"--connection-requests=8", "--requests=16", "--send-timeout-ms=2000", NULL});
+    struct pour pour = {.fd = rawsp_open(daemon_socket(daemon)), .count = 100000};
+    assert_int_equal(pthread_create(&pour.thread, NULL, pour_run, &pour), 0);
+    for (int i = 0; i < 50; i++) {
+        assert_true(rawsp_healthy(daemon_socket(daemon)));
+    }
+    expect_logged(daemon, "the client does not read its answers");
+    pthread_join(pour.thread, NULL); /* its connection is closed, so it cannot write any more */
+    close(pour.fd);
     assert_true(rawsp_healthy(daemon_socket(daemon)));
-    close(flood);
     daemon_end(daemon);
 }
 
@@ -247,6 +285,40 @@ static void ten_thousand_connects_one_after_the_other_leave_nothing_behind(void 
     daemon_end(daemon);
 }
 
+/* With nng's REP socket the first dozen of these stop its reaper thread for ever, and connections are never given back
+ * any more: that is why the server does not use it. */
+static void clients_that_go_away_in_the_middle_are_given_back(void **state)
+{
+    (void)state;
+    enum { GONE = 1000, AT_ONCE = 50 };
+    static const char list[] = "\x0a\x01u\x12\x01"
+                               "c";
+    char part[65536];
+    struct daemon *daemon = daemon_start((const char *const[]){"--connections=200", NULL});
+    message_append(daemon, LARGE_BYTES);
+    assert_true(rawsp_healthy(daemon_socket(daemon)));
+    size_t before = files_open(daemon);
+    for (uint32_t i = 0; i < GONE; i++) {
+        int fd = rawsp_open(daemon_socket(daemon));
+        if (fd >= 0 && i % 2 == 0) {
+            requests_pour(fd, DESCRIPTORS, NULL, 0, i % AT_ONCE);
+        } else if (fd >= 0) {
+            requests_pour(fd, "chatlog.v1.HistoryService/ListMessages", list, sizeof(list) - 1, 3);
+            for (uint32_t reads = i % 40; reads > 0 && recv(fd, part, sizeof(part), 0) > 0; reads--) {
+            }
+        }
+        close(fd);
+    }
+    size_t after = files_open(daemon);
+    for (int waited = 0; after > before && waited < WAIT_MS; waited += 10) {
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        after = files_open(daemon);
+    }
+    assert_true(after <= before);
+    assert_true(rawsp_healthy(daemon_socket(daemon)));
+    daemon_end(daemon);
+}
+
 /* 200 refusals in a moment must not be 200 lines. */
 static void what_happens_often_is_logged_at_most_once_a_second(void **state)
 {
@@ -261,7 +333,7 @@ static void what_happens_often_is_logged_at_most_once_a_second(void **state)
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (int i = 0; i < REFUSED; i++) {
         int fd = rawsp_open(daemon_socket(daemon));
-        assert_true(fd >= 0 && rawsp_closed(fd, WAIT_MS));
+        assert_true(fd < 0 || rawsp_closed(fd, WAIT_MS));
         close(fd);
     }
     close(only);
@@ -284,7 +356,9 @@ int main(void)
         cmocka_unit_test(a_client_that_never_reads_its_only_large_answer_is_cut),
         cmocka_unit_test(a_client_that_reads_late_but_in_time_gets_its_large_answer),
         cmocka_unit_test(a_client_idle_longer_than_the_send_timeout_is_kept),
-        cmocka_unit_test(a_connection_with_too_many_unanswered_requests_is_closed_at_once),
+        cmocka_unit_test(a_flood_on_one_connection_is_slowed_to_its_limit_and_all_answered),
+        cmocka_unit_test(a_flood_that_is_never_read_takes_no_more_than_its_limit),
+        cmocka_unit_test(clients_that_go_away_in_the_middle_are_given_back),
         cmocka_unit_test(more_requests_than_exchanges_wait_their_turn_and_are_all_answered),
         cmocka_unit_test(connections_over_the_limit_are_refused_and_accepted_again_when_others_close),
         cmocka_unit_test(ten_thousand_connects_one_after_the_other_leave_nothing_behind),

@@ -183,6 +183,7 @@ struct daemon *daemon_start(const char *const *options)
     argument_add(daemon, strdup(daemon->data_dir));
     argument_add(daemon, strdup("--listen"));
     argument_add(daemon, strdup(daemon->url));
+    argument_add(daemon, strdup("--map-size=4G")); /* under TSan there is no room for the default */
     for (; options && *options; options++) {
         argument_add(daemon, strdup(*options));
     }

@@ -1,79 +1,60 @@
-/* A REP socket whose answers come from a script. Encodes and decodes the envelope by hand, so that it can be wrong on
- * purpose and does not share a mistake with the code under test. */
+/* The REP side of the Scalability Protocols over plain sockets, with answers from a script: one thread accepts, one
+ * reads each connection, one writes each answer that is to be late. */
 #include "support/fake_server.h"
 
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { WORKERS = 16, MESSAGE_BYTES_MAX = 64 << 20 };
+enum { CONNECTIONS_MAX = 64, REQUEST_BYTES_MAX = 256 << 20 };
 
 struct fake_server {
-    nng_socket socket;
+    char url[160];
+    bool ipc;
+    int listener;
+    int stop_pipe[2]; /* closed for writing: stop */
     fake_script *script;
     void *arg;
-    pthread_mutex_t lock; /* of the script and the number */
+    pthread_t acceptor;
+    pthread_mutex_t lock; /* of all below, and of the script */
+    pthread_cond_t idle;
     unsigned requests;
-    pthread_t workers[WORKERS];
+    unsigned threads; /* readers and late writers */
+    struct connection *connections[CONNECTIONS_MAX];
 };
 
-static void must(int result, const char *what)
+struct connection {
+    struct fake_server *server;
+    int fd;
+    unsigned owners; /* under the server's lock */
+    pthread_mutex_t write_lock;
+};
+
+struct late_answer {
+    struct connection *connection;
+    uint32_t id;
+    struct fake_reply reply;
+};
+
+static void must(bool good, const char *what)
 {
-    if (result == 0)
+    if (good)
         return;
-    fprintf(stderr, "fake server: %s: %s\n", what, nng_strerror(result));
+    fprintf(stderr, "fake server: %s: %s\n", what, strerror(errno));
     abort();
 }
 
-/* ---- Protobuf by hand -------------------------------------------------------------------------------------------- */
-
-void fake_bytes_free(struct fake_bytes *bytes)
-{
-    free(bytes->data);
-    *bytes = (struct fake_bytes){0};
-}
-
-void fake_put_raw(struct fake_bytes *bytes, const void *data, size_t length)
-{
-    if (length == 0)
-        return;
-    bytes->data = realloc(bytes->data, bytes->length + length);
-    if (bytes->data == NULL)
-        abort();
-    memcpy(bytes->data + bytes->length, data, length);
-    bytes->length += length;
-}
-
-static void put_number(struct fake_bytes *bytes, uint64_t value)
-{
-    do {
-        uint8_t byte = (uint8_t)((value & 0x7F) | (value >= 0x80 ? 0x80 : 0));
-        fake_put_raw(bytes, &byte, 1);
-        value >>= 7;
-    } while (value != 0);
-}
-
-void fake_put_varint(struct fake_bytes *bytes, unsigned field, uint64_t value)
-{
-    put_number(bytes, (uint64_t)field << 3);
-    put_number(bytes, value);
-}
-
-void fake_put_bytes(struct fake_bytes *bytes, unsigned field, const void *data, size_t length)
-{
-    put_number(bytes, (uint64_t)field << 3 | 2);
-    put_number(bytes, length);
-    fake_put_raw(bytes, data, length);
-}
-
-void fake_put_text(struct fake_bytes *bytes, unsigned field, const char *text)
-{
-    fake_put_bytes(bytes, field, text, strlen(text));
-}
+/* ---- Requests -------------------------------------------------------------------------------------------------- */
 
 static uint64_t get_number(const uint8_t **at, const uint8_t *end)
 {
@@ -105,8 +86,7 @@ static void decode_request(const uint8_t *at, size_t length, struct fake_request
             ret->timeout_ms = (uint32_t)value;
         if ((tag & 7) != 2)
             continue;
-        if (value > (size_t)(end - at))
-            return;
+        must(value <= (size_t)(end - at), "a request that is not well formed");
         if (tag >> 3 == 1)
             copy_text(ret->method, sizeof ret->method, at, value);
         else if (tag >> 3 == 4)
@@ -123,8 +103,7 @@ static void decode_request(const uint8_t *at, size_t length, struct fake_request
 
 void fake_reply_ok(struct fake_reply *reply, const struct fake_bytes *payload)
 {
-    if (payload != NULL)
-        fake_put_bytes(&reply->response, 5, payload->data, payload->length);
+    fake_put_bytes(&reply->response, 5, payload->data, payload->length);
 }
 
 void fake_reply_error(struct fake_reply *reply, int code, const char *reason, const char *message)
@@ -143,81 +122,239 @@ void fake_reply_detail(struct fake_reply *reply, const char *key, const char *va
     fake_bytes_free(&entry);
 }
 
-/* ---- Serving ----------------------------------------------------------------------------------------------------- */
+/* ---- Bytes of a connection --------------------------------------------------------------------------------------- */
 
-static void sleep_ms(unsigned ms)
+static bool read_whole(int fd, void *bytes, size_t length)
 {
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
+    while (length > 0) {
+        ssize_t got = recv(fd, bytes, length, 0);
+        if (got <= 0)
+            return false;
+        bytes = (uint8_t *)bytes + got;
+        length -= (size_t)got;
+    }
+    return true;
 }
 
-static void ask_script(struct fake_server *server, nng_msg *message, struct fake_reply *reply)
+static bool write_whole(int fd, const void *bytes, size_t length)
 {
-    struct fake_request request = {0};
-    decode_request(nng_msg_body(message), nng_msg_len(message), &request);
+    while (length > 0) {
+        ssize_t sent = send(fd, bytes, length, MSG_NOSIGNAL);
+        if (sent <= 0)
+            return false;
+        bytes = (const uint8_t *)bytes + sent;
+        length -= (size_t)sent;
+    }
+    return true;
+}
+
+static void write_answer(struct connection *connection, uint32_t id, const struct fake_reply *reply)
+{
+    struct fake_bytes frame = {0};
+    uint64_t length = htobe64(4 + (uint64_t)reply->response.length);
+    uint32_t wire_id = htobe32(id);
+    if (connection->server->ipc)
+        fake_put_raw(&frame, "\1", 1);
+    fake_put_raw(&frame, &length, sizeof length);
+    fake_put_raw(&frame, &wire_id, sizeof wire_id);
+    fake_put_raw(&frame, reply->response.data, reply->response.length);
+    pthread_mutex_lock(&connection->write_lock);
+    write_whole(connection->fd, frame.data, frame.length);
+    pthread_mutex_unlock(&connection->write_lock);
+    fake_bytes_free(&frame);
+}
+
+static bool greet(int fd)
+{
+    static const uint8_t rep[8] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};
+    static const uint8_t req[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    uint8_t theirs[8];
+    return write_whole(fd, rep, sizeof rep) && read_whole(fd, theirs, sizeof theirs) &&
+           memcmp(theirs, req, sizeof req) == 0;
+}
+
+/* Returns a malloc'd body, or NULL at the end of the connection. */
+static uint8_t *read_request(const struct connection *connection, uint32_t *ret_id, size_t *ret_length)
+{
+    uint8_t type;
+    uint64_t length;
+    uint32_t id;
+    if (connection->server->ipc && !(read_whole(connection->fd, &type, 1) && type == 1))
+        return NULL;
+    if (!read_whole(connection->fd, &length, sizeof length) || !read_whole(connection->fd, &id, sizeof id))
+        return NULL;
+    *ret_id = be32toh(id);
+    *ret_length = be64toh(length) - sizeof id;
+    must(*ret_length <= REQUEST_BYTES_MAX && (*ret_id & 0x80000000u) != 0, "a frame that is not well formed");
+    uint8_t *body = malloc(*ret_length + 1);
+    must(body != NULL, "memory");
+    if (read_whole(connection->fd, body, *ret_length))
+        return body;
+    free(body);
+    return NULL;
+}
+
+/* ---- Threads ----------------------------------------------------------------------------------------------------- */
+
+/* The thread that runs on this connection ends. */
+static void leave(struct connection *connection)
+{
+    struct fake_server *server = connection->server;
     pthread_mutex_lock(&server->lock);
-    request.number = ++server->requests;
-    server->script(server->arg, &request, reply);
+    if (--connection->owners == 0) {
+        for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+            if (server->connections[i] == connection)
+                server->connections[i] = NULL;
+        close(connection->fd);
+        pthread_mutex_destroy(&connection->write_lock);
+        free(connection);
+    }
+    server->threads--;
+    pthread_cond_signal(&server->idle);
     pthread_mutex_unlock(&server->lock);
-    sleep_ms(reply->delay_ms);
 }
 
-static void send_reply(nng_ctx context, nng_aio *operation, const struct fake_reply *reply)
+/* With the server's lock. */
+static void start_thread(struct connection *connection, void *(*run)(void *), void *arg)
 {
-    nng_msg *answer;
-    must(nng_msg_alloc(&answer, 0), "message");
-    must(nng_msg_append(answer, reply->response.data, reply->response.length), "message");
-    nng_aio_set_msg(operation, answer);
-    nng_ctx_send(context, operation);
-    nng_aio_wait(operation);
-    if (nng_aio_result(operation) != 0)
-        nng_msg_free(answer);
+    pthread_t thread;
+    connection->owners++;
+    connection->server->threads++;
+    must(pthread_create(&thread, NULL, run, arg) == 0, "thread");
+    pthread_detach(thread);
+}
+
+static void *answer_late(void *arg)
+{
+    struct late_answer *late = arg;
+    unsigned ms = late->reply.delay_ms;
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
+    write_answer(late->connection, late->id, &late->reply);
+    fake_bytes_free(&late->reply.response);
+    leave(late->connection);
+    free(late);
+    return NULL;
+}
+
+/* Returns false when the connection is to be closed. */
+static bool act(struct connection *connection, uint32_t id, struct fake_reply *reply)
+{
+    if (reply->before.length > 0) {
+        pthread_mutex_lock(&connection->write_lock);
+        write_whole(connection->fd, reply->before.data, reply->before.length);
+        pthread_mutex_unlock(&connection->write_lock);
+        fake_bytes_free(&reply->before);
+    }
+    if (!reply->cut && !reply->silent && reply->delay_ms > 0) {
+        struct late_answer *late = malloc(sizeof *late);
+        must(late != NULL, "memory");
+        *late = (struct late_answer){connection, id, *reply};
+        pthread_mutex_lock(&connection->server->lock);
+        start_thread(connection, answer_late, late);
+        pthread_mutex_unlock(&connection->server->lock);
+        return true;
+    }
+    if (!reply->cut && !reply->silent)
+        write_answer(connection, id, reply);
+    fake_bytes_free(&reply->response);
+    return !reply->cut;
 }
 
 static void *serve(void *arg)
 {
-    struct fake_server *server = arg;
-    nng_ctx context;
-    nng_aio *operation;
-    must(nng_aio_alloc(&operation, NULL, NULL), "aio");
-    if (nng_ctx_open(&context, server->socket) != 0) {
-        nng_aio_free(operation); /* closed already */
-        return NULL;
-    }
-    for (;;) {
-        nng_ctx_recv(context, operation);
-        nng_aio_wait(operation);
-        if (nng_aio_result(operation) != 0)
-            break;
-        nng_msg *message = nng_aio_get_msg(operation);
+    struct connection *connection = arg;
+    struct fake_server *server = connection->server;
+    bool open = greet(connection->fd);
+    uint32_t id;
+    size_t length;
+    uint8_t *body;
+    while (open && (body = read_request(connection, &id, &length)) != NULL) {
+        struct fake_request request = {.id = id};
         struct fake_reply reply = {0};
-        ask_script(server, message, &reply);
-        if (reply.cut)
-            nng_pipe_close(nng_msg_get_pipe(message));
-        else if (!reply.silent)
-            send_reply(context, operation, &reply);
-        nng_msg_free(message);
-        fake_bytes_free(&reply.response);
+        decode_request(body, length, &request);
+        pthread_mutex_lock(&server->lock);
+        request.number = ++server->requests;
+        server->script(server->arg, &request, &reply);
+        pthread_mutex_unlock(&server->lock);
+        open = act(connection, id, &reply);
+        free(body);
     }
-    nng_ctx_close(context);
-    nng_aio_free(operation);
+    shutdown(connection->fd, SHUT_RDWR);
+    leave(connection);
     return NULL;
+}
+
+static void add_connection(struct fake_server *server, int fd)
+{
+    struct connection *connection = malloc(sizeof *connection);
+    must(connection != NULL, "memory");
+    *connection = (struct connection){.server = server, .fd = fd};
+    pthread_mutex_init(&connection->write_lock, NULL);
+    pthread_mutex_lock(&server->lock);
+    size_t place = 0;
+    while (place < CONNECTIONS_MAX && server->connections[place] != NULL)
+        place++;
+    must(place < CONNECTIONS_MAX, "too many connections");
+    server->connections[place] = connection;
+    start_thread(connection, serve, connection);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void *accept_all(void *arg)
+{
+    struct fake_server *server = arg;
+    struct pollfd fds[] = {{.fd = server->stop_pipe[0], .events = POLLIN}, {.fd = server->listener, .events = POLLIN}};
+    while (poll(fds, 2, -1) > 0 && fds[0].revents == 0) {
+        int fd = accept(server->listener, NULL, NULL);
+        if (fd >= 0)
+            add_connection(server, fd);
+    }
+    return NULL;
+}
+
+/* ---- Interface --------------------------------------------------------------------------------------------------- */
+
+static void listen_on(struct fake_server *server, const char *url)
+{
+    struct sockaddr_un path = {.sun_family = AF_UNIX};
+    struct sockaddr_in number = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *address = (struct sockaddr *)&number;
+    socklen_t length = sizeof number;
+    server->ipc = strncmp(url, "ipc://", 6) == 0;
+    if (server->ipc) {
+        must(strlen(url + 6) < sizeof path.sun_path, url);
+        strcpy(path.sun_path, url + 6);
+        unlink(path.sun_path);
+        address = (struct sockaddr *)&path;
+        length = sizeof path;
+    }
+    server->listener = socket(address->sa_family, SOCK_STREAM, 0);
+    must(server->listener >= 0 && bind(server->listener, address, length) == 0, url);
+    must(listen(server->listener, CONNECTIONS_MAX) == 0, url);
+    snprintf(server->url, sizeof server->url, "%s", url);
+    if (!server->ipc) {
+        must(getsockname(server->listener, address, &length) == 0, url);
+        snprintf(server->url, sizeof server->url, "tcp://127.0.0.1:%u", ntohs(number.sin_port));
+    }
 }
 
 struct fake_server *fake_server_start(const char *url, fake_script *script, void *arg)
 {
     struct fake_server *server = calloc(1, sizeof *server);
-    if (server == NULL)
-        abort();
+    must(server != NULL, "memory");
     server->script = script;
     server->arg = arg;
     pthread_mutex_init(&server->lock, NULL);
-    must(nng_rep0_open(&server->socket), "socket");
-    must(nng_socket_set_size(server->socket, NNG_OPT_RECVMAXSZ, MESSAGE_BYTES_MAX), "option");
-    must(nng_listen(server->socket, url, NULL, 0), url);
-    for (size_t i = 0; i < WORKERS; i++)
-        if (pthread_create(&server->workers[i], NULL, serve, server) != 0)
-            abort();
+    pthread_cond_init(&server->idle, NULL);
+    listen_on(server, url);
+    must(pipe(server->stop_pipe) == 0, "pipe");
+    must(pthread_create(&server->acceptor, NULL, accept_all, server) == 0, "thread");
     return server;
+}
+
+const char *fake_server_url(const struct fake_server *server)
+{
+    return server->url;
 }
 
 unsigned fake_server_requests(struct fake_server *server)
@@ -232,10 +369,21 @@ struct fake_server *fake_server_stop(struct fake_server *server)
 {
     if (server == NULL)
         return NULL;
-    nng_close(server->socket);
-    for (size_t i = 0; i < WORKERS; i++)
-        pthread_join(server->workers[i], NULL);
+    close(server->stop_pipe[1]);
+    pthread_join(server->acceptor, NULL);
+    close(server->listener);
+    if (server->ipc)
+        unlink(server->url + 6);
+    pthread_mutex_lock(&server->lock);
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (server->connections[i] != NULL)
+            shutdown(server->connections[i]->fd, SHUT_RDWR);
+    while (server->threads > 0)
+        pthread_cond_wait(&server->idle, &server->lock);
+    pthread_mutex_unlock(&server->lock);
+    pthread_cond_destroy(&server->idle);
     pthread_mutex_destroy(&server->lock);
+    close(server->stop_pipe[0]);
     free(server);
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* The pure parts of the server: which URLs it accepts, and its table of connections. */
-#include "server_connections.h"
+/* The pure parts of the server: which URLs it accepts, and SP's bytes. */
+#include "server_frame.h"
 #include "server_url.h"
 
 #include <setjmp.h>
@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-enum { MANY = 1000 };
 
 static const char *const accepted_urls[] = {
     "ipc:///run/chatlogd/chatlogd.sock", "ipc:///a",          "tcp://127.0.0.1:7311",
@@ -82,76 +80,67 @@ static void only_an_ipc_url_has_a_path(void **state)
     assert_null(server_url_path("tcp://127.0.0.1:1"));
 }
 
-static void connections_are_found_until_they_are_removed(void **state)
+static void only_a_requester_of_this_version_is_greeted(void **state)
 {
     (void)state;
-    struct connections connections;
-    assert_true(connections_init(&connections, MANY));
-    for (uint32_t id = 1; id <= MANY; id++) {
-        assert_true(connections_add(&connections, id * 7919));
+    const uint8_t requester[FRAME_HANDSHAKE_BYTES] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    assert_true(frame_handshake_valid(requester));
+    for (size_t i = 0; i < sizeof(requester); i++) {
+        uint8_t other[FRAME_HANDSHAKE_BYTES];
+        memcpy(other, requester, sizeof(other));
+        other[i] ^= 1;
+        assert_false(frame_handshake_valid(other));
     }
-    assert_false(connections_add(&connections, 5)); /* the limit */
-    assert_int_equal(connections.count, MANY);
-    for (uint32_t id = 1; id <= MANY; id += 2) {
-        assert_true(connections_remove(&connections, id * 7919));
-        assert_false(connections_remove(&connections, id * 7919));
-    }
-    for (uint32_t id = 1; id <= MANY; id++) {
-        assert_int_equal(connections_find(&connections, id * 7919) != NULL, id % 2 == 0);
-    }
-    assert_int_equal(connections.count, MANY / 2);
-    assert_true(connections_add(&connections, 5));
-    assert_false(connections_add(&connections, 5)); /* there already */
-    connections_free(&connections);
+    assert_memory_equal(frame_handshake, "\0SP\0\0\x31\0\0", FRAME_HANDSHAKE_BYTES);
 }
 
-static void a_connection_waits_from_its_first_unwritten_answer_until_the_last_is_written(void **state)
+static void a_frame_header_is_read_as_it_was_written(void **state)
 {
     (void)state;
-    struct connections connections;
-    assert_true(connections_init(&connections, 4));
-    assert_true(connections_add(&connections, 1));
-    struct connection *one = connections_find(&connections, 1);
-    connections_handed(&connections, one, 100);
-    connections_handed(&connections, one, 200);
-    assert_int_equal(one->waiting_since_us, 100);
-    assert_int_equal(connections.unwritten, 1);
-    connections_written(&connections, one, 0, 300); /* no progress */
-    assert_int_equal(one->waiting_since_us, 100);
-    connections_written(&connections, one, 1, 400);
-    assert_int_equal(one->waiting_since_us, 400);
-    assert_int_equal(connections.unwritten, 1);
-    connections_written(&connections, one, 2, 500);
-    assert_int_equal(connections.unwritten, 0);
-    connections_free(&connections);
+    static const uint64_t lengths[] = {0, 1, 255, 256, 8 << 20, UINT64_C(1) << 63, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        for (int typed = 0; typed <= 1; typed++) {
+            uint8_t header[FRAME_HEADER_MAX + 1] = {0};
+            uint64_t length = 42;
+            frame_header_put(typed, lengths[i], header);
+            assert_int_equal(header[frame_header_size(typed)], 0); /* wrote no further */
+            assert_true(frame_header_get(typed, header, &length));
+            assert_true(length == lengths[i]);
+        }
+    }
+    assert_int_equal(frame_header_size(true), 9);
+    assert_int_equal(frame_header_size(false), 8);
 }
 
-static void an_answer_written_before_it_is_known_as_handed_does_not_count_twice(void **state)
+static void a_frame_of_another_type_is_refused_and_its_length_not_told(void **state)
 {
     (void)state;
-    struct connections connections;
-    assert_true(connections_init(&connections, 4));
-    assert_true(connections_add(&connections, 1));
-    struct connection *one = connections_find(&connections, 1);
-    connections_written(&connections, one, 1, 100);
-    assert_int_equal(connections.unwritten, 0);
-    connections_handed(&connections, one, 200);
-    assert_int_equal(connections.unwritten, 1);
-    connections_written(&connections, one, 1, 300);
-    assert_int_equal(connections.unwritten, 0);
-    connections_free(&connections);
+    uint8_t header[FRAME_HEADER_MAX] = {0};
+    uint64_t length = 42;
+    for (unsigned type = 0; type < 256; type++) {
+        header[0] = (uint8_t)type;
+        assert_int_equal(frame_header_get(true, header, &length), type == 1);
+        assert_int_equal(length, type < 1 ? 42 : 0);
+    }
 }
 
-static void a_connection_that_goes_while_it_waits_is_no_longer_counted_as_waiting(void **state)
+static void a_route_ends_with_the_first_word_whose_high_bit_is_set(void **state)
 {
     (void)state;
-    struct connections connections;
-    assert_true(connections_init(&connections, 4));
-    assert_true(connections_add(&connections, 1));
-    connections_handed(&connections, connections_find(&connections, 1), 100);
-    assert_true(connections_remove(&connections, 1));
-    assert_int_equal(connections.unwritten, 0);
-    connections_free(&connections);
+    uint8_t message[FRAME_ROUTE_MAX + FRAME_WORD_BYTES] = {0};
+    assert_int_equal(frame_route_size(span_of(message, 0)), -1);
+    assert_int_equal(frame_route_size(span_of(message, 3)), -1);
+    assert_int_equal(frame_route_size(span_of(message, 4)), -1); /* the id would be the next word */
+    for (int words = 1; words <= FRAME_HOPS_MAX; words++) {
+        uint8_t *last = &message[(words - 1) * FRAME_WORD_BYTES];
+        *last = 0x80;
+        assert_int_equal(frame_route_size(span_of(message, sizeof(message))), words * FRAME_WORD_BYTES);
+        assert_int_equal(frame_route_size(span_of(message, (size_t)words * FRAME_WORD_BYTES)),
+                         words * FRAME_WORD_BYTES);
+        assert_int_equal(frame_route_size(span_of(message, (size_t)words * FRAME_WORD_BYTES - 1)), -1);
+        *last = 0x7f;
+    }
+    assert_int_equal(frame_route_size(span_of(message, sizeof(message))), 0);
 }
 
 int main(void)
@@ -160,10 +149,10 @@ int main(void)
         cmocka_unit_test(sockets_and_loopback_addresses_are_accepted),
         cmocka_unit_test(what_another_machine_could_reach_and_what_is_no_url_is_refused),
         cmocka_unit_test(only_an_ipc_url_has_a_path),
-        cmocka_unit_test(connections_are_found_until_they_are_removed),
-        cmocka_unit_test(a_connection_waits_from_its_first_unwritten_answer_until_the_last_is_written),
-        cmocka_unit_test(an_answer_written_before_it_is_known_as_handed_does_not_count_twice),
-        cmocka_unit_test(a_connection_that_goes_while_it_waits_is_no_longer_counted_as_waiting),
+        cmocka_unit_test(only_a_requester_of_this_version_is_greeted),
+        cmocka_unit_test(a_frame_header_is_read_as_it_was_written),
+        cmocka_unit_test(a_frame_of_another_type_is_refused_and_its_length_not_told),
+        cmocka_unit_test(a_route_ends_with_the_first_word_whose_high_bit_is_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
