@@ -36,7 +36,8 @@ static void __attribute__((noreturn)) late_end(const char *line, int status)
     _exit(status);
 }
 
-/* nng_close can wait for ever (nng #1543, #1813). What was acknowledged is on disk: ending is safe. */
+/* nng is known to wait for ever now and then when it closes (nng #1543, #1813). What was acknowledged is on disk:
+ * ending is safe. */
 static void connections_late(int signal)
 {
     (void)signal;

@@ -59,7 +59,8 @@ static void append_fill(uint64_t conversation, uint64_t random, size_t count, st
         pointers[i] = &messages[i];
     }
     struct names names = names_of(conversation);
-    Chatlog__V1__AppendMessagesRequest append = CHATLOG__V1__APPEND_MESSAGES_REQUEST__INIT;
+    Chatlog__V1__AppendMessagesRequest append;
+    chatlog__v1__append_messages_request__init(&append);
     append.user_id = names.user;
     append.conversation_id = names.conversation;
     append.create_if_missing = 1;
@@ -86,7 +87,8 @@ static void append_turn(const struct dataset *dataset, uint64_t random, struct r
 static void list_newest(const struct dataset *dataset, uint64_t random, struct request *request)
 {
     struct names names = names_of(random % dataset->conversations);
-    Chatlog__V1__ListMessagesRequest list = CHATLOG__V1__LIST_MESSAGES_REQUEST__INIT;
+    Chatlog__V1__ListMessagesRequest list;
+    chatlog__v1__list_messages_request__init(&list);
     list.user_id = names.user;
     list.conversation_id = names.conversation;
     list.limit = NEWEST;
@@ -101,7 +103,8 @@ static void append_and_read(const struct dataset *dataset, uint64_t random, stru
 static void list_conversations(const struct dataset *dataset, uint64_t random, struct request *request)
 {
     struct names names = names_of(random % dataset->conversations);
-    Chatlog__V1__ListConversationsRequest list = CHATLOG__V1__LIST_CONVERSATIONS_REQUEST__INIT;
+    Chatlog__V1__ListConversationsRequest list;
+    chatlog__v1__list_conversations_request__init(&list);
     list.user_id = names.user;
     list.page_size = NEWEST;
     request_pack(&list.base, "chatlog.v1.HistoryService/ListConversations", request);

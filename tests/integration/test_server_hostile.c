@@ -10,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 enum {
     CYCLES = 1000,
-    HALF_OPEN = 100,
+    HALF_OPEN = 400, /* more than may wait for a handshake at once */
     MUTATIONS = 1500,
     CLOSE_MS = 20000,
     REQUEST_BYTES = 256 * 1024,
@@ -117,6 +118,13 @@ static void connections_without_a_handshake_hinder_nobody(void **state)
         close(silent[i]);
     }
     expect_serving(*state);
+}
+
+static void a_connection_without_a_handshake_is_closed_in_time(void **state)
+{
+    int silent = rawsp_connect(daemon_socket(*state));
+    expect_cut(*state, silent);
+    assert_true(daemon_wait_log(*state, "1 connections closed: no handshake came", CLOSE_MS));
 }
 
 static void connections_that_stop_in_the_middle_of_a_frame_hinder_nobody(void **state)
@@ -224,6 +232,44 @@ static void a_request_with_too_many_hops_is_dropped_and_the_next_is_answered(voi
     close(fd);
 }
 
+static void a_request_that_comes_byte_by_byte_is_answered(void **state)
+{
+    size_t size;
+    uint8_t *request = rawsp_envelope("grpc.health.v1.Health/Check", NULL, 0, NULL, &size);
+    int fd = rawsp_open(daemon_socket(*state));
+    uint8_t bytes[128] = {1, 0, 0, 0, 0, 0, 0, 0, (uint8_t)(RAWSP_ID_BYTES + size), 0x80, 0, 0, 5};
+    memcpy(bytes + RAWSP_FRAME_BYTES + RAWSP_ID_BYTES, request, size);
+    free(request);
+    for (size_t i = 0; i < RAWSP_FRAME_BYTES + RAWSP_ID_BYTES + size; i++) {
+        assert_true(rawsp_write(fd, &bytes[i], 1));
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    uint32_t id = 0;
+    uint8_t *answer = rawsp_receive(fd, &id, &size);
+    assert_non_null(answer);
+    assert_int_equal(id, 5);
+    assert_int_equal(rawsp_response_code(answer, size), 0);
+    free(answer);
+    close(fd);
+}
+
+/* Devices between client and daemon put words before the request id; the answer must carry them all. */
+static void an_answer_carries_the_whole_route_of_its_request(void **state)
+{
+    static const uint8_t route[] = {0, 0, 0, 1, 0x7f, 2, 3, 4, 0x80, 0, 0, 9};
+    size_t size;
+    uint8_t answered[RAWSP_FRAME_BYTES + sizeof(route)];
+    uint8_t *request = rawsp_envelope("grpc.health.v1.Health/Check", NULL, 0, NULL, &size);
+    int fd = rawsp_open(daemon_socket(*state));
+    assert_true(rawsp_send_header(fd, 1, sizeof(route) + size));
+    assert_true(rawsp_write(fd, route, sizeof(route)));
+    assert_true(rawsp_write(fd, request, size));
+    free(request);
+    assert_true(rawsp_read(fd, answered, sizeof(answered)));
+    assert_memory_equal(answered + RAWSP_FRAME_BYTES, route, sizeof(route));
+    close(fd);
+}
+
 static void an_envelope_that_is_not_protobuf_is_answered_invalid_argument(void **state)
 {
     static const char *const bodies[] = {"\xff\xff\xff\xff", "\x0a\x7f", "\x0b", "\x0a\x02\xc3\x28"};
@@ -285,6 +331,7 @@ int main(void)
         TEST(the_listener_survives_a_thousand_connects_that_reset),
         TEST(the_tcp_listener_survives_connects_that_close_and_that_reset),
         TEST(connections_without_a_handshake_hinder_nobody),
+        TEST(a_connection_without_a_handshake_is_closed_in_time),
         TEST(connections_that_stop_in_the_middle_of_a_frame_hinder_nobody),
         TEST(a_wrong_handshake_is_cut),
         TEST(a_frame_too_short_for_a_request_id_is_cut),
@@ -292,6 +339,8 @@ int main(void)
         TEST(a_request_a_little_over_the_limit_is_answered_with_the_reason),
         TEST(a_frame_of_another_type_is_cut),
         TEST(a_request_with_too_many_hops_is_dropped_and_the_next_is_answered),
+        TEST(a_request_that_comes_byte_by_byte_is_answered),
+        TEST(an_answer_carries_the_whole_route_of_its_request),
         TEST(an_envelope_that_is_not_protobuf_is_answered_invalid_argument),
         TEST(random_mutations_of_a_valid_exchange_do_no_harm),
     };

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -285,12 +286,37 @@ static void ten_thousand_connects_one_after_the_other_leave_nothing_behind(void 
     daemon_end(daemon);
 }
 
+/* A connection that cannot be accepted waits in the kernel's queue until it can. */
+static void running_out_of_open_files_is_survived(void **state)
+{
+    (void)state;
+    struct daemon *daemon = daemon_start(NULL);
+    struct rlimit before, none;
+    assert_true(rawsp_healthy(daemon_socket(daemon)));
+    assert_int_equal(prlimit(daemon_pid(daemon), RLIMIT_NOFILE, NULL, &before), 0);
+    none = (struct rlimit){.rlim_cur = 1, .rlim_max = before.rlim_max};
+    assert_int_equal(prlimit(daemon_pid(daemon), RLIMIT_NOFILE, &none, NULL), 0);
+    int early = rawsp_connect(daemon_socket(daemon)); /* may still be accepted: the accept was under way */
+    int fd = rawsp_connect(daemon_socket(daemon));
+    expect_logged(daemon, "a connection could not be accepted");
+    assert_int_equal(prlimit(daemon_pid(daemon), RLIMIT_NOFILE, &before, NULL), 0);
+    assert_true(rawsp_handshake(fd, RAWSP_PROTOCOL_REQ));
+    requests_pour(fd, DESCRIPTORS, NULL, 0, 1);
+    size_t size;
+    uint8_t *answer = rawsp_receive(fd, NULL, &size);
+    assert_non_null(answer);
+    free(answer);
+    close(early);
+    close(fd);
+    daemon_end(daemon);
+}
+
 /* With nng's REP socket the first dozen of these stop its reaper thread for ever, and connections are never given back
  * any more: that is why the server does not use it. */
 static void clients_that_go_away_in_the_middle_are_given_back(void **state)
 {
     (void)state;
-    enum { GONE = 1000, AT_ONCE = 50 };
+    enum { GONE = 400, AT_ONCE = 50 };
     static const char list[] = "\x0a\x01u\x12\x01"
                                "c";
     char part[65536];
@@ -359,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_flood_on_one_connection_is_slowed_to_its_limit_and_all_answered),
         cmocka_unit_test(a_flood_that_is_never_read_takes_no_more_than_its_limit),
         cmocka_unit_test(clients_that_go_away_in_the_middle_are_given_back),
+        cmocka_unit_test(running_out_of_open_files_is_survived),
         cmocka_unit_test(more_requests_than_exchanges_wait_their_turn_and_are_all_answered),
         cmocka_unit_test(connections_over_the_limit_are_refused_and_accepted_again_when_others_close),
         cmocka_unit_test(ten_thousand_connects_one_after_the_other_leave_nothing_behind),
