@@ -1,4 +1,4 @@
-/* The listener: nng sockets, connections and their limits. The only part of the daemon that knows nng. */
+/* The listener: byte streams of nng, connections and their limits. The only part of the daemon that knows nng. */
 #ifndef SERVER_H
 #define SERVER_H
 

@@ -132,7 +132,9 @@ static void a_delay_beyond_the_deadline_ends_the_call_with_the_servers_error(voi
     (void)state;
     struct script script = {.refuse = 1, .code = 8, .reason = "DISK_FULL", .retry_delay_ms = "4000000000"};
     struct fixture fixture = fixture_start(play, &script);
+    int64_t begin = milliseconds();
     assert_int_equal(append_hello(&fixture, NULL, NULL), CHATLOG_RESOURCE_EXHAUSTED);
+    assert_true(milliseconds() - begin < 30000); /* at once, not at the deadline */
     assert_string_equal(fixture.error.reason, "DISK_FULL");
     assert_int_equal(fixture.error.retry_delay_ms, 4000000000);
     assert_int_equal(fake_server_requests(fixture.server), 1);

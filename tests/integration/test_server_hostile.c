@@ -168,7 +168,7 @@ static void a_frame_too_short_for_a_request_id_is_cut(void **state)
     for (uint64_t length = 0; length < RAWSP_ID_BYTES; length++) {
         int fd = rawsp_open(daemon_socket(*state));
         assert_true(rawsp_send_header(fd, 1, length));
-        assert_true(rawsp_write(fd, "\x80\0\0", (size_t)length));
+        rawsp_write(fd, "\x80\0\0", (size_t)length); /* may come too late: the header is enough to cut it */
         expect_cut(*state, fd);
     }
 }
