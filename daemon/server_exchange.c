@@ -33,7 +33,8 @@ static struct exchange *exchange_get(struct server *server)
 static enum exchange_take take_locked(struct connection *connection, struct exchange **ret_exchange)
 {
     struct server *server = connection->server;
-    bool own = connection->unanswered >= server->limits->connection_requests;
+    bool own =
+        connection->unanswered >= server->limits->connection_requests || connection->unsent >= CONNECTION_UNSENT_MAX;
     if (connection->closing || server->ending || own || server->exchange_count >= server->limits->requests) {
         connection->paused = true;
         if (!connection->closing && !server->ending && !own) {

@@ -29,6 +29,9 @@ enum {
     SERVER_GREETINGS_MAX = 256,       /* one more lets the oldest go: who only connects keeps nobody out */
     CONNECTION_BUFFER_BYTES = 4096,
     CONNECTION_IOV_MAX = 8, /* what nng_aio_set_iov takes */
+    /* Answers that may wait for the kernel before no more requests are taken: a client that asks and never reads holds
+     * this many exchanges, not connection_requests, until its time is over. */
+    CONNECTION_UNSENT_MAX = 32,
 };
 
 /* One request, from its last byte read until the last byte of its answer is with the kernel. */
@@ -84,6 +87,7 @@ struct connection {
     int64_t greet_expires_us;
     size_t greeting_left; /* bytes of our handshake still to send */
     size_t sent;          /* bytes of send_head's answer that are sent */
+    size_t unsent;        /* answers from send_head on */
     struct exchange *send_head;
     struct exchange *send_tail;
     struct connection *wait_next;

@@ -17,6 +17,7 @@ void server_send(struct exchange *exchange)
         exchange->next = NULL;
         *(connection->send_tail ? &connection->send_tail->next : &connection->send_head) = exchange;
         connection->send_tail = exchange;
+        connection->unsent++;
     }
     if (starts) {
         connection->sending = true;
@@ -49,6 +50,7 @@ static struct exchange *sent_take(struct connection *connection, size_t count)
         struct exchange *exchange = connection->send_head;
         connection->sent -= exchange->answer_size;
         connection->send_head = exchange->next;
+        connection->unsent--;
         exchange->next = NULL;
         *end = exchange;
         end = &exchange->next;
@@ -67,6 +69,7 @@ struct exchange *server_send_drop(struct connection *connection)
     struct exchange *dropped = connection->send_head;
     connection->send_head = connection->send_tail = NULL;
     connection->sent = 0;
+    connection->unsent = 0;
     return dropped;
 }
 
