@@ -61,7 +61,7 @@ static void the_error_says_why_there_is_no_connection(void **state)
 {
     (void)state;
     struct fixture fixture = fixture_new();
-    assert_int_equal(append_hello(&fixture, &(struct chatlog_call_options){.timeout_ms = 100}, NULL),
+    assert_int_equal(append_hello(&fixture, &(struct chatlog_call_options){.timeout_ms = 2000}, NULL),
                      CHATLOG_UNAVAILABLE);
     assert_non_null(strstr(fixture.error.message, "(No such file or directory)"));
     fixture_end(&fixture);
