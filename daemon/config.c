@@ -240,6 +240,7 @@ void config_help(FILE *out)
     char range[CONFIG_TEXT_BYTES];
     struct config defaults = config_defaults();
     fputs("Usage: chatlogd --data-dir DIR [--OPTION VALUE | --OPTION=VALUE]...\n"
+          "       chatlogd migrate --help\n"
           "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it.\n\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {

@@ -9,10 +9,17 @@
 
 #include <stdio.h>
 
+/* Defaults that `chatlogd migrate` takes too. */
+#define CONFIG_MAP_BYTES_DEFAULT    (UINT64_C(1) << 40)
+#define CONFIG_DISK_RESERVE_DEFAULT (UINT64_C(64) << 20)
+
 enum {
     CONFIG_PATH_BYTES = 1024, /* of data-dir, with the NUL */
     CONFIG_URLS_MAX = 16,
 };
+
+/* What to do with data in an older key layout. */
+enum config_migrate { CONFIG_MIGRATE_AUTO, CONFIG_MIGRATE_HOLD, CONFIG_MIGRATE_REFUSE };
 
 struct config {
     char data_dir[CONFIG_PATH_BYTES];
@@ -21,6 +28,7 @@ struct config {
     uint64_t map_bytes;
     uint64_t disk_reserve_bytes;
     uint64_t deleted_retention_s;
+    enum config_migrate migrate;
     enum log_level log_level;
     struct limits limits;
 };

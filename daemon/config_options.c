@@ -36,28 +36,35 @@ static const struct kind {
     [CONFIG_NUMBER] = {"a number", NULL, number_units, 1},
 };
 
-static const struct level {
-    const char *name;
-    enum log_level level;
-} levels[] = {
-    {"error", LOG_LEVEL_ERROR}, {"warning", LOG_LEVEL_WARNING}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}};
+/* Words a setting is one of. */
+static const struct word {
+    const char *name; /* NULL: the last */
+    int value;
+} levels[] = {{"error", LOG_LEVEL_ERROR},
+              {"warning", LOG_LEVEL_WARNING},
+              {"info", LOG_LEVEL_INFO},
+              {"debug", LOG_LEVEL_DEBUG},
+              {NULL, 0}},
+  migrations[] = {
+      {"auto", CONFIG_MIGRATE_AUTO}, {"hold", CONFIG_MIGRATE_HOLD}, {"refuse", CONFIG_MIGRATE_REFUSE}, {NULL, 0}};
 
-#define LEVELS_IN_WORDS "error, warning, info or debug"
-
-enum { LEVEL_COUNT = sizeof(levels) / sizeof(*levels) };
+static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum config_migrate) == sizeof(int),
+              "a word is kept as an int");
 
 static const struct config_option fixed_options[] = {
     {"data-dir", CONFIG_PATH, offsetof(struct config, data_dir), 0, 0,
-     "The directory of the data. Must be given. One daemon at a time may use it."},
+     "The directory of the data. Must be given. One daemon at a time may use it.", NULL},
     {"listen", CONFIG_URLS, offsetof(struct config, urls), 0, 0,
-     "Where clients connect; may be repeated. A socket file gets mode 0660: its owner and group may connect."},
+     "Where clients connect; may be repeated. A socket file gets mode 0660: its owner and group may connect.", NULL},
     {"map-size", CONFIG_SIZE, offsetof(struct config, map_bytes), 16 * MIB, 64 * TIB,
-     "The largest size the data file may reach. Costs address space only, not disk or memory."},
-    {"disk-reserve", CONFIG_SIZE, offsetof(struct config, disk_reserve_bytes), 1 * MIB, 1 * TIB,
-     "Changes that need room are refused while the disk has less than this free."},
+     "The largest size the data file may reach. Costs address space only, not disk or memory.", NULL},
+    {"disk-reserve", CONFIG_SIZE, offsetof(struct config, disk_reserve_bytes), 16 * MIB, 1 * TIB,
+     "Changes that need room are refused while the disk has less than this free.", NULL},
     {"deleted-retention", CONFIG_DURATION, offsetof(struct config, deleted_retention_s), 1, 36500 * DAY,
-     "How long a deleted conversation can be undeleted before it is removed for good."},
-    {"log-level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "Lines of lower weight are left out."},
+     "How long a deleted conversation can be undeleted before it is removed for good.", NULL},
+    {"migrate", CONFIG_WORD, offsetof(struct config, migrate), 0, 0,
+     "Data in an older key layout: is moved while it is served, is served as it is, or the start fails.", migrations},
+    {"log-level", CONFIG_WORD, offsetof(struct config, log_level), 0, 0, "Lines of lower weight are left out.", levels},
 };
 
 enum { FIXED_COUNT = sizeof(fixed_options) / sizeof(*fixed_options) };
@@ -123,8 +130,8 @@ struct config config_defaults(void)
 {
     return (struct config){.urls = {"ipc:///run/chatlogd/chatlogd.sock"},
                            .url_count = 1,
-                           .map_bytes = 1 * TIB,
-                           .disk_reserve_bytes = 64 * MIB,
+                           .map_bytes = CONFIG_MAP_BYTES_DEFAULT,
+                           .disk_reserve_bytes = CONFIG_DISK_RESERVE_DEFAULT,
                            .deleted_retention_s = 30 * DAY,
                            .log_level = LOG_LEVEL_INFO,
                            .limits = LIMITS_DEFAULT};
@@ -170,6 +177,16 @@ static bool number_parse(const struct kind *kind, const char *text, uint64_t *re
     return false;
 }
 
+/* "error, warning, info or debug" */
+static void words_list(const struct word *words, char text[CONFIG_TEXT_BYTES])
+{
+    size_t length = 0;
+    for (size_t i = 0; words[i].name; i++) {
+        const char *comma = i == 0 ? "" : words[i + 1].name ? ", " : " or ";
+        length += (size_t)snprintf(text + length, CONFIG_TEXT_BYTES - length, "%s%s", comma, words[i].name);
+    }
+}
+
 void config_option_range(const struct config_option *option, char range[CONFIG_TEXT_BYTES])
 {
     char minimum[32], maximum[32];
@@ -181,8 +198,8 @@ void config_option_range(const struct config_option *option, char range[CONFIG_T
         snprintf(range, CONFIG_TEXT_BYTES, "ipc:///PATH, tcp://127.0.0.1:PORT or tcp://[::1]:PORT; at most %d",
                  CONFIG_URLS_MAX);
         return;
-    case CONFIG_LEVEL:
-        snprintf(range, CONFIG_TEXT_BYTES, LEVELS_IN_WORDS);
+    case CONFIG_WORD:
+        words_list(option->words, range);
         return;
     case CONFIG_SIZE:
     case CONFIG_DURATION:
@@ -199,13 +216,15 @@ void config_option_range(const struct config_option *option, char range[CONFIG_T
 void config_option_format(const struct config_option *option, const struct config *config, char text[CONFIG_TEXT_BYTES])
 {
     assert(option->kind != CONFIG_PATH && option->kind != CONFIG_URLS);
-    if (option->kind != CONFIG_LEVEL) {
+    if (option->kind != CONFIG_WORD) {
         number_format(&kinds[option->kind], number_get(option, config), text, CONFIG_TEXT_BYTES);
         return;
     }
-    for (size_t i = 0; i < LEVEL_COUNT; i++) {
-        if (levels[i].level == config->log_level) {
-            snprintf(text, CONFIG_TEXT_BYTES, "%s", levels[i].name);
+    int value;
+    memcpy(&value, (const char *)config + option->offset, sizeof(value));
+    for (const struct word *word = option->words; word->name; word++) {
+        if (word->value == value) {
+            snprintf(text, CONFIG_TEXT_BYTES, "%s", word->name);
         }
     }
 }
@@ -236,11 +255,11 @@ static bool url_add(const char *url, struct config *config, char *why)
     return true;
 }
 
-static bool level_set(const char *name, struct config *config)
+static bool word_set(const struct config_option *option, const char *name, struct config *config)
 {
-    for (size_t i = 0; i < LEVEL_COUNT; i++) {
-        if (strcmp(levels[i].name, name) == 0) {
-            config->log_level = levels[i].level;
+    for (const struct word *word = option->words; word->name; word++) {
+        if (strcmp(word->name, name) == 0) {
+            memcpy((char *)config + option->offset, &word->value, sizeof(word->value));
             return true;
         }
     }
@@ -272,8 +291,8 @@ bool config_option_set(const struct config_option *option, const char *value, st
         return false;
     case CONFIG_URLS:
         return url_add(value, config, why);
-    case CONFIG_LEVEL:
-        return level_set(value, config);
+    case CONFIG_WORD:
+        return word_set(option, value, config);
     case CONFIG_SIZE:
     case CONFIG_DURATION:
     case CONFIG_NUMBER:

@@ -7,13 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum config_kind { CONFIG_PATH, CONFIG_URLS, CONFIG_SIZE, CONFIG_DURATION, CONFIG_NUMBER, CONFIG_LEVEL };
+enum config_kind { CONFIG_PATH, CONFIG_URLS, CONFIG_SIZE, CONFIG_DURATION, CONFIG_NUMBER, CONFIG_WORD };
 
 enum {
     CONFIG_NAME_BYTES = 40,
     CONFIG_MEANING_BYTES = 160,
     CONFIG_TEXT_BYTES = 160, /* of a value or a range as text, paths and URLs aside */
 };
+
+struct word;
 
 struct config_option {
     char name[CONFIG_NAME_BYTES]; /* "data-dir" */
@@ -22,6 +24,7 @@ struct config_option {
     uint64_t minimum; /* of numbers */
     uint64_t maximum;
     char meaning[CONFIG_MEANING_BYTES];
+    const struct word *words; /* of CONFIG_WORD */
 };
 
 /* The options one after the other; NULL after the last. Fills *ret_option. */

@@ -1,6 +1,7 @@
 /* Start and stop, in order. Everything that can be wrong at the start ends here with a sentence and an exit status. */
 #include "base/log.h"
 #include "config.h"
+#include "migrate_command.h"
 #include "rpc/rpc.h"
 #include "server.h"
 #include "store/store.h"
@@ -64,6 +65,12 @@ static void store_fatal(void *arg, const char *message)
     _exit(EX_IOERR);
 }
 
+static void store_event(void *arg, const char *line)
+{
+    const struct log *log = arg;
+    log_info(log, "%s", line);
+}
+
 /* Every connection is a file. */
 static bool files_raise(uint64_t connections, const struct log *log)
 {
@@ -90,11 +97,17 @@ static int parts_start(const struct config *config, struct counters *counters, s
     for (size_t i = 0; i < config->url_count; i++) {
         urls[i] = config->urls[i];
     }
+    static const enum store_migrate migrate[] = {[CONFIG_MIGRATE_AUTO] = STORE_MIGRATE_AUTO,
+                                                 [CONFIG_MIGRATE_HOLD] = STORE_MIGRATE_HOLD,
+                                                 [CONFIG_MIGRATE_REFUSE] = STORE_MIGRATE_REFUSE};
     struct store_config store_config = {.data_dir = config->data_dir,
                                         .limits = &config->limits,
                                         .map_bytes = config->map_bytes,
                                         .disk_reserve_bytes = config->disk_reserve_bytes,
                                         .deleted_retention_us = (int64_t)config->deleted_retention_s * 1000000,
+                                        .migrate = migrate[config->migrate],
+                                        .event = store_event,
+                                        .event_arg = log,
                                         .fatal = store_fatal,
                                         .fatal_arg = log};
     int rc = store_open(&store_config, &parts->store, error);
@@ -186,6 +199,9 @@ int main(int argc, char **argv)
     struct config config;
     struct config_error error;
     enum config_action action;
+    if (argc > 1 && strcmp(argv[1], "migrate") == 0) {
+        return migrate_command(argc - 1, (const char *const *)argv + 1);
+    }
     if (config_load(argc, (const char *const *)argv, &config, &action, &error)) {
         fprintf(stderr, "chatlogd: %s\n", error.message);
         return error.exit_status;

@@ -33,8 +33,16 @@ int command_info(struct session *session)
     if (chatlog_get_server_info(session->client, &session->call, &info, &error) != 0) {
         return session_fail(session, &error);
     }
-    session->printer->info(session->out, &info);
+    struct chatlog_migration migration = {0};
+    int code = chatlog_get_migration(session->client, &session->call, &migration, &error);
+    if (code == 0 || code == CHATLOG_UNIMPLEMENTED) {
+        session->printer->info(session->out, &info, code == 0 ? &migration : NULL);
+    }
+    chatlog_migration_free(&migration);
     chatlog_server_info_free(&info);
+    if (code != 0 && code != CHATLOG_UNIMPLEMENTED) {
+        return session_fail(session, &error);
+    }
     return EXIT_SUCCESS;
 }
 

@@ -149,7 +149,7 @@ const struct command commands[] = {
     {"forget", "USER --yes", 1, 1, forget_options, false, forget_check, command_forget,
      "remove everything of a user for good", NULL},
     {"info", "", 0, 0, NULL, false, NULL, command_info,
-     "show the daemon's version, store layout and limits", NULL},
+     "show the daemon's version, store layout, migration and limits", NULL},
     {"stats", "", 0, 0, NULL, false, NULL, command_stats,
      "show what is stored and what the daemon has done", NULL},
     {"health", "", 0, 0, NULL, false, NULL, command_health,

@@ -32,3 +32,13 @@ uint64_t stats_value(const struct chatlog_stats *stats, const struct stats_field
     memcpy(&value, (const char *)stats + field->offset, sizeof(value));
     return value;
 }
+
+const char *migration_state_name(enum chatlog_migration_state state)
+{
+    static const char *const names[] = {
+        [CHATLOG_MIGRATION_UNKNOWN] = "unknown", [CHATLOG_MIGRATION_NONE] = "none",
+        [CHATLOG_MIGRATION_MOVING] = "moving",   [CHATLOG_MIGRATION_PAUSED] = "paused",
+        [CHATLOG_MIGRATION_HALTED] = "halted",   [CHATLOG_MIGRATION_HELD] = "held",
+    };
+    return names[state];
+}

@@ -23,7 +23,8 @@ struct printer {
     void (*message)(FILE *out, const struct chatlog_message *message);
     void (*appended)(FILE *out, const struct chatlog_append_result *result);
     void (*receipt)(FILE *out, const char *user_id, const struct chatlog_receipt *receipt);
-    void (*info)(FILE *out, const struct chatlog_server_info *info);
+    /* migration is NULL when the daemon is too old to tell. */
+    void (*info)(FILE *out, const struct chatlog_server_info *info, const struct chatlog_migration *migration);
     void (*stats)(FILE *out, const struct chatlog_stats *stats);
     void (*health)(FILE *out, bool serving);
     void (*imported)(FILE *out, const struct import_counts *counts);
@@ -31,6 +32,9 @@ struct printer {
 
 extern const struct printer printer_text;
 extern const struct printer printer_json;
+
+/* "moving"; what it calls the states of a migration in both forms. */
+const char *migration_state_name(enum chatlog_migration_state state);
 
 /* The numbers of GetStats, so that both forms show the same ones in the same order. Ends in a row without a name. */
 struct stats_field {

@@ -110,7 +110,28 @@ static void json_receipt(FILE *out, const char *user_id, const struct chatlog_re
     json_line(out, object);
 }
 
-static void json_info(FILE *out, const struct chatlog_server_info *info)
+static json_t *json_migration(const struct chatlog_migration *migration)
+{
+    json_t *object = memory_need(json_object());
+    json_put(object, "state", json_string(migration_state_name(migration->state)));
+    json_put(object, "from_layout", json_number(migration->from_layout));
+    json_put(object, "to_layout", json_number(migration->to_layout));
+    json_put(object, "messages_total", json_number(migration->messages_total));
+    json_put(object, "messages_moved", json_number(migration->messages_moved));
+    json_put(object, "conversations_total", json_number(migration->conversations_total));
+    json_put(object, "conversations_moved", json_number(migration->conversations_moved));
+    json_put(object, "quarantined", json_number(migration->quarantined));
+    json_put(object, "messages_per_second", json_number(migration->messages_per_second));
+    if (migration->seconds_left >= 0) {
+        json_put(object, "seconds_left", json_number((uint64_t)migration->seconds_left));
+    }
+    json_put_time(object, "start_time", migration->start_time_us);
+    json_put_time(object, "finish_time", migration->finish_time_us);
+    json_put(object, "last_error", json_string(migration->last_error));
+    return object;
+}
+
+static void json_info(FILE *out, const struct chatlog_server_info *info, const struct chatlog_migration *migration)
 {
     json_t *object = memory_need(json_object());
     json_put(object, "version", json_string(info->version));
@@ -123,6 +144,9 @@ static void json_info(FILE *out, const struct chatlog_server_info *info)
     }
     json_put(object, "readable_layouts", layouts);
     json_put_time(object, "start_time", info->start_time_us);
+    if (migration) {
+        json_put(object, "migration", json_migration(migration));
+    }
     json_t *limits = memory_need(json_object());
     for (size_t i = 0; i < info->limit_count; i++) {
         json_t *limit = memory_need(json_object());

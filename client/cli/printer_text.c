@@ -109,14 +109,46 @@ static void text_receipt(FILE *out, const char *user_id, const struct chatlog_re
             receipt->conversations, receipt->messages, receipt->content_bytes, receipt->digest, receipt->commit_id);
 }
 
-static void text_info(FILE *out, const struct chatlog_server_info *info)
+static void text_migration(FILE *out, const struct chatlog_migration *migration)
+{
+    uint64_t total = migration->messages_total;
+    uint64_t moved = migration->messages_moved < total ? migration->messages_moved : total;
+    fprintf(out, "migration %s", migration_state_name(migration->state));
+    if (migration->from_layout != 0) {
+        fprintf(out, ", %slayout %" PRIu32 " to %" PRIu32,
+                migration->state == CHATLOG_MIGRATION_NONE ? "the last was " : "", migration->from_layout,
+                migration->to_layout);
+    }
+    if (migration->start_time_us != 0) {
+        fprintf(out, ": %.1f %%, %" PRIu64 " of %" PRIu64 " messages",
+                total > 0 ? 100.0 * (double)moved / (double)total : 100.0, moved, total);
+    }
+    if (migration->finish_time_us != 0) {
+        fprintf(out, ", finished %s", time_text(migration->finish_time_us).text);
+    } else if (migration->state == CHATLOG_MIGRATION_MOVING) {
+        fprintf(out, ", %" PRIu64 " messages/s", migration->messages_per_second);
+        if (migration->seconds_left >= 0) {
+            fprintf(out, ", %" PRId64 " s left", migration->seconds_left);
+        }
+    }
+    if (migration->quarantined > 0) {
+        fprintf(out, ", %" PRIu64 " records in quarantine", migration->quarantined);
+    }
+    fprintf(out, "%s%s\n", migration->last_error[0] ? ": " : "", migration->last_error);
+}
+
+static void text_info(FILE *out, const struct chatlog_server_info *info, const struct chatlog_migration *migration)
 {
     fprintf(out, "chatlogd %s (nng %s, LMDB %s)\nstarted %s\nstore layout %" PRIu32 ", can read", info->version,
             info->nng_version, info->lmdb_version, time_text(info->start_time_us).text, info->layout);
     for (size_t i = 0; i < info->readable_layout_count; i++) {
         fprintf(out, " %" PRIu32, info->readable_layouts[i]);
     }
-    fputs("\nlimits (value, hard cap):\n", out);
+    fputc('\n', out);
+    if (migration) {
+        text_migration(out, migration);
+    }
+    fputs("limits (value, hard cap):\n", out);
     for (size_t i = 0; i < info->limit_count; i++) {
         const struct chatlog_limit *limit = &info->limits[i];
         fprintf(out, "  %-22s %12" PRIu64 " %12" PRIu64 "  %s\n", limit->name, limit->value, limit->cap,

@@ -375,6 +375,37 @@ CHATLOG_API int chatlog_get_stats(struct chatlog *client, const struct chatlog_c
                                   struct chatlog_stats *ret_stats, struct chatlog_error *error);
 CHATLOG_API void chatlog_stats_free(struct chatlog_stats *stats);
 
+enum chatlog_migration_state {
+    CHATLOG_MIGRATION_UNKNOWN, /* the daemon named a state this library does not know */
+    CHATLOG_MIGRATION_NONE,    /* none is under way; the rest is of the last one that was finished */
+    CHATLOG_MIGRATION_MOVING,
+    CHATLOG_MIGRATION_PAUSED, /* the disk has no room; goes on by itself */
+    CHATLOG_MIGRATION_HALTED, /* failed three times; everything is served; the next start tries again */
+    CHATLOG_MIGRATION_HELD,   /* the data has an older layout and is served so, as the daemon was told */
+};
+
+/* How a migration between the store's key layouts goes, or went. */
+struct chatlog_migration {
+    enum chatlog_migration_state state;
+    uint32_t from_layout; /* 0: there was never one */
+    uint32_t to_layout;
+    uint64_t messages_total; /* when it began */
+    uint64_t messages_moved;
+    uint64_t conversations_total;
+    uint64_t conversations_moved;
+    uint64_t quarantined;         /* records that could not be read and were copied to quarantine */
+    uint64_t messages_per_second; /* lately */
+    int64_t seconds_left;         /* -1: not known */
+    int64_t start_time_us;        /* 0: not begun */
+    int64_t finish_time_us;       /* 0: not finished */
+    const char *last_error;       /* "" when there is none */
+    void *memory;                 /* the library's */
+};
+
+CHATLOG_API int chatlog_get_migration(struct chatlog *client, const struct chatlog_call_options *options,
+                                      struct chatlog_migration *ret_migration, struct chatlog_error *error);
+CHATLOG_API void chatlog_migration_free(struct chatlog_migration *migration);
+
 struct chatlog_users {
     const char *const *user_ids; /* ascending */
     size_t count;

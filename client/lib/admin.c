@@ -119,6 +119,55 @@ void chatlog_stats_free(struct chatlog_stats *stats)
     *stats = (struct chatlog_stats){0};
 }
 
+/* ---- Migration --------------------------------------------------------------------------------------------------- */
+
+static enum chatlog_migration_state state_of(Chatlog__V1__MigrationState state)
+{
+    bool known = state > CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_UNSPECIFIED &&
+                 state <= CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_HELD;
+    return known ? (enum chatlog_migration_state)state : CHATLOG_MIGRATION_UNKNOWN;
+}
+
+int chatlog_get_migration(struct chatlog *client, const struct chatlog_call_options *options,
+                          struct chatlog_migration *ret_migration, struct chatlog_error *error)
+{
+    int code = CHATLOG_REQUIRE(error, {client, "client"}, {ret_migration, "ret_migration"});
+    if (code != 0)
+        return code;
+    Chatlog__V1__GetMigrationRequest request;
+    chatlog__v1__get_migration_request__init(&request);
+    struct chatlog_result result;
+    code = chatlog_unary_call(client, METHOD_GET_MIGRATION, &request.base, options, &result, error);
+    if (code != 0)
+        return code;
+    const Chatlog__V1__GetMigrationResponse *response = (const Chatlog__V1__GetMigrationResponse *)result.message;
+    *ret_migration = (struct chatlog_migration){
+        .state = state_of(response->state),
+        .from_layout = response->from_layout,
+        .to_layout = response->to_layout,
+        .messages_total = response->messages_total,
+        .messages_moved = response->messages_moved,
+        .conversations_total = response->conversations_total,
+        .conversations_moved = response->conversations_moved,
+        .quarantined = response->quarantined,
+        .messages_per_second = response->messages_per_second,
+        .seconds_left = response->seconds_left,
+        .start_time_us = response->start_time_us,
+        .finish_time_us = response->finish_time_us,
+        .last_error = response->last_error,
+        .memory = result.memory,
+    };
+    return 0;
+}
+
+void chatlog_migration_free(struct chatlog_migration *migration)
+{
+    if (migration == NULL)
+        return;
+    chatlog_arena_free(migration->memory);
+    *migration = (struct chatlog_migration){0};
+}
+
 /* ---- Health ------------------------------------------------------------------------------------------------------ */
 
 int chatlog_check_health(struct chatlog *client, const struct chatlog_call_options *options, bool *ret_serving,

@@ -31,6 +31,7 @@
     X(GET_SERVER_INFO, "chatlog.v1.AdminService/GetServerInfo", chatlog__v1__get_server_info_response__descriptor,     \
       READ)                                                                                                            \
     X(GET_STATS, "chatlog.v1.AdminService/GetStats", chatlog__v1__get_stats_response__descriptor, READ)                \
+    X(GET_MIGRATION, "chatlog.v1.AdminService/GetMigration", chatlog__v1__get_migration_response__descriptor, READ)    \
     X(LIST_USERS, "chatlog.v1.AdminService/ListUsers", chatlog__v1__list_users_response__descriptor, READ)             \
     X(GET_DESCRIPTOR_SET, "chatlog.v1.AdminService/GetDescriptorSet",                                                  \
       chatlog__v1__get_descriptor_set_response__descriptor, READ)                                                      \

@@ -32,6 +32,14 @@ static inline bool span_starts_with(struct span whole, struct span prefix)
     return whole.size >= prefix.size && (prefix.size == 0 || memcmp(whole.data, prefix.data, prefix.size) == 0);
 }
 
+/* Below, at or above 0 as a stands before, with or behind b in the order of their bytes. */
+static inline int span_order(struct span a, struct span b)
+{
+    size_t shorter = a.size < b.size ? a.size : b.size;
+    int order = shorter > 0 ? memcmp(a.data, b.data, shorter) : 0;
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 /* For printf's "%.*s". */
 #define SPAN_FORMAT(s) (int)(s).size, (const char *)(s).data
 

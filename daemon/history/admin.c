@@ -59,6 +59,38 @@ static int stats_handle(struct call *call)
     return call_store(call, STORE_GET_STATS, "", "");
 }
 
+static int migration_handle(struct call *call)
+{
+    static const uint64_t states[] = {
+        [STORE_MIGRATION_NONE] = CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_NONE,
+        [STORE_MIGRATION_MOVING] = CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_MOVING,
+        [STORE_MIGRATION_PAUSED] = CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_PAUSED,
+        [STORE_MIGRATION_HALTED] = CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_HALTED,
+        [STORE_MIGRATION_HELD] = CHATLOG__V1__MIGRATION_STATE__MIGRATION_STATE_HELD,
+    };
+    struct store_migration migration;
+    store_migration(call->service->store, &migration);
+    const uint64_t numbers[] = {
+        states[migration.state],
+        migration.from,
+        migration.to,
+        migration.messages_total,
+        migration.messages_moved,
+        migration.conversations_total,
+        migration.conversations_moved,
+        migration.quarantined,
+        migration.messages_per_second,
+        (uint64_t)migration.seconds_left,
+        (uint64_t)migration.start_time_us,
+        (uint64_t)migration.finish_time_us,
+    };
+    for (uint32_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        wire_put_uint(&call->payload, i + 1, numbers[i]); /* in the order of GetMigrationResponse's fields */
+    }
+    put_text(&call->payload, 13, migration.last_error);
+    return CALL_ANSWERED;
+}
+
 static void put_method_counts(struct buffer *out, uint32_t field, const struct method_count *counts)
 {
     struct buffer row = {0};
@@ -136,6 +168,8 @@ const struct method admin_methods[] = {
     {"chatlog.v1.AdminService/GetServerInfo", &chatlog__v1__get_server_info_request__descriptor, NULL, info_handle,
      NULL},
     {"chatlog.v1.AdminService/GetStats", &chatlog__v1__get_stats_request__descriptor, NULL, stats_handle, stats_reply},
+    {"chatlog.v1.AdminService/GetMigration", &chatlog__v1__get_migration_request__descriptor, NULL, migration_handle,
+     NULL},
     {"chatlog.v1.AdminService/ListUsers", &chatlog__v1__list_users_request__descriptor, users_check, users_handle,
      users_reply},
     {"chatlog.v1.AdminService/GetDescriptorSet", &chatlog__v1__get_descriptor_set_request__descriptor, NULL,

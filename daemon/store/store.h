@@ -185,12 +185,27 @@ struct store_op {
     struct store_op *next; /* the store's */
 };
 
+/* What store_open does about data in an older layout than the newest. */
+enum store_migrate {
+    STORE_MIGRATE_AUTO,   /* serves it, and moves it to the newest meanwhile */
+    STORE_MIGRATE_HOLD,   /* serves it as it is; a migration that has begun goes on at the next start without hold */
+    STORE_MIGRATE_REFUSE, /* fails */
+};
+
 struct store_config {
-    const char *data_dir;           /* exists, or is created with mode 0700 */
-    const struct limits *limits;    /* lives as long as the store */
-    uint64_t map_bytes;             /* largest size the data file may reach */
-    uint64_t disk_reserve_bytes;    /* changes that need room are refused when less is free */
-    int64_t deleted_retention_us;   /* from soft deletion to purge */
+    const char *data_dir;         /* exists, or is created with mode 0700 */
+    const struct limits *limits;  /* lives as long as the store */
+    uint64_t map_bytes;           /* largest size the data file may reach */
+    uint64_t disk_reserve_bytes;  /* changes that need room are refused when less is free */
+    int64_t deleted_retention_us; /* from soft deletion to purge */
+    uint32_t create_layout;       /* of a new data directory; 0: the newest. Older ones are for tests */
+    enum store_migrate migrate;
+    uint32_t migrate_to;          /* where STORE_MIGRATE_AUTO leads; 0: the newest layout. Others are for tests */
+    size_t migrate_slice_records; /* of one commit of a migration; 0: as many as its time allows. For tests */
+    /* Told how a migration goes, a line at a time: at its start, every 10 s, at its end, and when it stops or goes on.
+     * Called from the writer's thread: must not block. NULL: nobody listens. */
+    void (*event)(void *arg, const char *line);
+    void *event_arg;
     int64_t (*wall_clock_us)(void); /* NULL: clock_wall_us */
     /* Called when a commit failed in a way that leaves its outcome unknown. Must end the process without answering
      * anything more. */
@@ -205,6 +220,31 @@ struct store_info {
     size_t readable_count;
 };
 
+enum store_migration_state {
+    STORE_MIGRATION_NONE, /* none is under way: what follows is of the last one that was done, if any */
+    STORE_MIGRATION_MOVING,
+    STORE_MIGRATION_PAUSED, /* there is no room: goes on by itself when there is */
+    STORE_MIGRATION_HALTED, /* failed three times at one place; both layouts are served; the next start tries again */
+    STORE_MIGRATION_HELD,   /* the data has an older layout, or two, and is served so: migrate = hold */
+};
+
+/* How a migration between key layouts goes. */
+struct store_migration {
+    enum store_migration_state state;
+    uint32_t from; /* 0: there was none */
+    uint32_t to;
+    uint64_t messages_total; /* when it began; changes go on meanwhile, so `moved` need not end there */
+    uint64_t messages_moved;
+    uint64_t conversations_total;
+    uint64_t conversations_moved;
+    uint64_t quarantined;         /* records that could not be read: kept as they are, with a copy in quarantine */
+    uint64_t messages_per_second; /* lately */
+    int64_t seconds_left;         /* -1: not known */
+    int64_t start_time_us;        /* wall clock */
+    int64_t finish_time_us;       /* 0: not finished */
+    char last_error[128];
+};
+
 /* Opens the data directory, creating what is missing, and starts the writer's thread. On failure *ret_store is
  * untouched, and the error (reason ERROR_STARTUP) says what to do: another process holds the directory, a newer
  * layout, a damaged marker, a file of another LMDB version. */
@@ -215,7 +255,10 @@ void store_run(struct store *store, struct store_op *op);
 /* False while changes that need room are refused. */
 bool store_takes_writes(struct store *store);
 
-struct store_info store_describe(const struct store *store);
+/* `layout` is the one the data has now, while a migration runs the one it comes from. Does not wait. */
+struct store_info store_describe(struct store *store);
+
+void store_migration(struct store *store, struct store_migration *ret);
 
 /* Finishes the changes already given to store_run, then closes. A FORGET_USER still under way is answered
  * SHUTTING_DOWN and goes on at the next start. No store_run may be running or follow. Returns NULL. */

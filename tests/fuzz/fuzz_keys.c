@@ -1,7 +1,7 @@
-/* store/lmdb/keys: any bytes may stand as a key in a damaged file or come as a page token; what parses is what the
- * parts would build. The first byte says how many bytes of the rest are the user. */
+/* store/lmdb/keys and layouts: any bytes may stand as a key in a damaged file or come as a page token; what parses is
+ * what the parts would build. The first byte says how many bytes of the rest are the user. */
 #include "fuzz/fuzz.h"
-#include "store/lmdb/keys.h"
+#include "store/lmdb/layout.h"
 
 static bool key_is(struct key key, struct span bytes)
 {
@@ -31,23 +31,46 @@ static void check_parsers(struct span key)
     fuzz_require(memchr(text, 0, sizeof(text)));
 }
 
-static void check_parsers_of_user(struct span user, struct span rest)
+static void check_position(struct span position)
 {
-    struct key key;
-    if (!key_is_id(user)) {
+    int64_t time_us;
+    struct span conversation;
+    if (key_parse_position(position, &time_us, &conversation) == 0) {
+        fuzz_require(key_is(key_position(time_us, conversation), position));
+    }
+}
+
+/* Keys of a layout: what parses behind a prefix is what the layout builds. */
+static void check_layout(const struct layout *layout, struct span user, struct span rest)
+{
+    struct place place = {.layout = layout, .user = user, .conversation = user, .user_number = 7};
+    uint64_t seq;
+    int64_t time_us;
+    struct key key = layout->conversation_prefix(&place, KIND_MESSAGE);
+    struct span prefix = span_of(key.bytes, key.size);
+    struct key found = key;
+    if (rest.size > sizeof(found.bytes) - found.size) {
         return;
     }
-    if (key_parse_position(rest, user, &key) == 0) {
-        int64_t time_us;
-        struct span conversation;
-        fuzz_require(span_equal(key_position(key_span(&key), user), rest));
-        fuzz_require(key_parse_recency(key_span(&key), user, &time_us, &conversation) == 0);
-        fuzz_require(key_is(key_recency(user, time_us, conversation), key_span(&key)));
+    key_add(&found, rest);
+    if (layout->parse_message(key_span(&found), prefix, &seq) == 0) {
+        fuzz_require(key_is(layout->message_key(&place, seq), key_span(&found)));
     }
-    uint64_t seq;
-    struct key prefix = key_user_prefix(user);
-    if (key_parse_message(rest, key_span(&prefix), &seq) == 0) {
-        fuzz_require(span_starts_with(rest, key_span(&prefix)));
+    key = layout->recency_prefix(&place);
+    found = key;
+    key_add(&found, rest);
+    prefix = span_of(key.bytes, key.size);
+    if (layout->parse_recency(key_span(&found), prefix, &time_us, &place.conversation) == 0) {
+        fuzz_require(key_is(layout->recency_key(&place, time_us), key_span(&found)));
+    }
+}
+
+static void check_parsers_of_user(struct span user, struct span rest)
+{
+    check_position(rest);
+    if (key_is_id(user)) {
+        check_layout(&layout_1, user, rest);
+        check_layout(&layout_2, user, rest);
     }
 }
 

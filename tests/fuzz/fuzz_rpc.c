@@ -40,6 +40,7 @@ static const char *const methods[] = {
     ADMIN "ListUsers",
     ADMIN "GetDescriptorSet",
     "grpc.health.v1.Health/Check",
+    ADMIN "GetMigration",
 };
 
 enum { METHODS = sizeof(methods) / sizeof(methods[0]) };

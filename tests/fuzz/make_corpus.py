@@ -8,7 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # As in fuzz_rpc.c.
 METHODS = """CreateConversation GetConversation UpdateConversation DeleteConversation UndeleteConversation
     ListConversations AppendMessages ListMessages GetMessage UpdateMessage DeleteMessage PopMessages ForgetUser
-    GetServerInfo GetStats ListUsers GetDescriptorSet Check""".split()
+    GetServerInfo GetStats ListUsers GetDescriptorSet Check GetMigration""".split()
 WITH_REQUEST_ID = 128
 
 

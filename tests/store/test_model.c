@@ -1,6 +1,7 @@
 /* Thousands of random operations, each compared with what a plain in-memory model says, and now and then everything
  * there is; with restarts in between. CHATLOG_TEST_SEED chooses another run than the fixed one; the seed is printed.
  * Must not know an engine. */
+#include "store/maintenance.h"
 #include "support/store_client.h"
 #include "support/store_model.h"
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -22,6 +24,7 @@ struct run {
     struct client *client;
     struct model *model;
     uint64_t seed;
+    unsigned migrations;
     char ids[POOL][16]; /* message IDs and contents to draw from */
     struct store_message messages[BATCH_MAX];
     struct store_pair pair;
@@ -144,10 +147,51 @@ static void compare_all(struct run *run)
     client_release(run->client);
 }
 
-static void random_operations_leave_what_the_model_says(void **state)
+/* Opens the store again so that it moves to the other layout a few records a commit, goes on with that, or stays where
+ * it is for a while, perhaps half way. */
+static void reopen_migrating(struct run *run)
+{
+    struct store_config *config = client_config(run->client);
+    struct store_status status;
+    struct error error;
+    client_close(run->client);
+    assert_int_equal(store_status(config, &status, &error), 0);
+    if (status.layout == status.target) {
+        run->migrations++;
+        config->migrate_to = status.layout == 1 ? 2 : 1;
+    }
+    config->migrate = draw(run, 3) == 0 ? STORE_MIGRATE_HOLD : STORE_MIGRATE_AUTO;
+    config->migrate_slice_records = 1 + draw(run, 3);
+    client_open(run->client);
+    if (config->migrate == STORE_MIGRATE_AUTO && draw(run, 2) == 0) { /* soon half way, and kept there */
+        usleep((useconds_t)draw(run, 20000));
+        client_close(run->client);
+        config->migrate = STORE_MIGRATE_HOLD;
+        client_open(run->client);
+    }
+}
+
+static void run_steps(struct run *run, bool migrating)
+{
+    for (int step = 1; step <= STEPS; step++) {
+        clock_advance((int64_t)draw(run, 2 * CLOCK_SECOND_US));
+        struct store_op op = draw_change(run);
+        const struct answer *answer = client_run_patiently(run->client, op);
+        model_apply(run->model, &op, answer);
+        if (step % COMPARE_EVERY == 0) {
+            compare_all(run);
+        }
+        if (step % REOPEN_EVERY == 0) {
+            migrating ? reopen_migrating(run) : client_reopen(run->client);
+            compare_all(run);
+        }
+    }
+}
+
+static void random_run(struct client *client, bool migrating)
 {
     const char *chosen = getenv("CHATLOG_TEST_SEED");
-    struct run run = {.client = *state, .model = model_new(), .seed = chosen ? strtoull(chosen, NULL, 10) : 2026};
+    struct run run = {.client = client, .model = model_new(), .seed = chosen ? strtoull(chosen, NULL, 10) : 2026};
     print_message("CHATLOG_TEST_SEED=%llu\n", (unsigned long long)run.seed);
     client_close(run.client);
     client_config(run.client)->deleted_retention_us = INT64_MAX; /* purge by time is not random: the model has none */
@@ -156,24 +200,26 @@ static void random_operations_leave_what_the_model_says(void **state)
     for (size_t i = 0; i < POOL; i++) {
         snprintf(run.ids[i], sizeof(run.ids[i]), "id %zu", i);
     }
-    for (int step = 1; step <= STEPS; step++) {
-        clock_advance((int64_t)draw(&run, 2 * CLOCK_SECOND_US));
-        struct store_op op = draw_change(&run);
-        const struct answer *answer = client_run_patiently(run.client, op);
-        model_apply(run.model, &op, answer);
-        if (step % COMPARE_EVERY == 0) {
-            compare_all(&run);
-        }
-        if (step % REOPEN_EVERY == 0) {
-            client_reopen(run.client);
-            compare_all(&run);
-        }
-    }
+    run_steps(&run, migrating);
+    assert_true(!migrating || run.migrations > 2);
     run.model = model_free(run.model);
+}
+
+static void random_operations_leave_what_the_model_says(void **state)
+{
+    random_run(*state, false);
+}
+
+static void random_operations_while_it_is_migrated_to_and_fro_leave_what_the_model_says(void **state)
+{
+    random_run(*state, true);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {store_test(random_operations_leave_what_the_model_says)};
+    const struct CMUnitTest tests[] = {
+        store_test(random_operations_leave_what_the_model_says),
+        store_test(random_operations_while_it_is_migrated_to_and_fro_leave_what_the_model_says),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,6 +64,16 @@ static void store_fatal(void *arg, const char *message)
     abort();
 }
 
+/* The layout the tests are to run in, so that each can be run in every layout: CHATLOG_TEST_LAYOUT, or the newest. */
+static void layout_choose(struct store_config *config)
+{
+    const char *number = getenv("CHATLOG_TEST_LAYOUT");
+    if (number) {
+        config->create_layout = (uint32_t)strtoul(number, NULL, 10);
+        config->migrate = STORE_MIGRATE_HOLD;
+    }
+}
+
 struct client *client_new_in(const char *directory)
 {
     struct client *client = calloc(1, sizeof(*client));
@@ -79,6 +89,7 @@ struct client *client_new_in(const char *directory)
         .wall_clock_us = clock_now,
         .fatal = store_fatal,
     };
+    layout_choose(&client->config);
     pthread_mutex_init(&client->mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

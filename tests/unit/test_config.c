@@ -102,10 +102,10 @@ static void sizes_and_durations_take_their_units(void **state)
 {
     (void)state;
     struct config config =
-        load_valid((const char *const[]){"--data-dir=/d", "--map-size=2T", "--disk-reserve=1536K",
+        load_valid((const char *const[]){"--data-dir=/d", "--map-size=2T", "--disk-reserve=17M",
                                          "--deleted-retention=36h", "--message-bytes=100", "--queue-bytes=1G", NULL});
     assert_int_equal(config.map_bytes, UINT64_C(2) << 40);
-    assert_int_equal(config.disk_reserve_bytes, 1536 << 10);
+    assert_int_equal(config.disk_reserve_bytes, 17 << 20);
     assert_int_equal(config.deleted_retention_s, 36 * 3600);
     assert_int_equal(config.limits.message_bytes, 100);
     assert_int_equal(config.limits.queue_bytes, 1 << 30);

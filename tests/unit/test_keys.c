@@ -1,4 +1,5 @@
-/* The keys of layout 1: their bytes are the data of users, so every one is pinned here. */
+/* The keys that are the same in every layout, and the text names of records: their bytes are the data of users, so
+ * every one is pinned here. */
 #include "store/lmdb/keys.h"
 
 #include <setjmp.h>
@@ -27,14 +28,11 @@ static void every_key_has_the_bytes_the_layout_names(void **state)
                                              "0000000007"));
     assert_key(key_message(ann, c1, KEY_SEQ_MAX), TEXT("ann\0c1\0"
                                                        "9999999999"));
-    assert_key(key_message_id(ann, c1, span_of_string("m-9")), TEXT("ann\0c1\0m-9"));
-    assert_key(key_request(ann, c1, span_of_string("r-1")), TEXT("ann\0c1\0r-1"));
-    assert_key(key_recency(ann, 1700000000000000, c1), TEXT("ann\0"
-                                                            "8299999999999999\0c1"));
+    assert_key(key_id(ann, c1, span_of_string("m-9")), TEXT("ann\0c1\0m-9"));
+    assert_key(key_position(1700000000000000, c1), TEXT("8299999999999999\0c1"));
     assert_key(key_deadline(1700000000000000, ann, c1), TEXT("1700000000000000\0ann\0c1"));
     assert_key(key_forgotten_user(ann), TEXT("ann"));
     assert_key(key_user_prefix(ann), TEXT("ann\0"));
-    assert_key(key_conversation_prefix(ann, c1), TEXT("ann\0c1\0"));
     assert_key(key_seq_value(42), TEXT("0000000042"));
 }
 
@@ -43,8 +41,8 @@ static void times_outside_sixteen_digits_count_as_the_nearest_inside(void **stat
     (void)state;
     assert_key(key_deadline(INT64_MAX, ann, c1), TEXT("9999999999999999\0ann\0c1"));
     assert_key(key_deadline(-5, ann, c1), TEXT("0000000000000000\0ann\0c1"));
-    assert_key(key_recency(ann, INT64_MAX, c1), TEXT("ann\0"
-                                                     "0000000000000000\0c1"));
+    assert_key(key_position(INT64_MAX, c1), TEXT("0000000000000000\0c1"));
+    assert_key(key_position(-5, c1), TEXT("9999999999999999\0c1"));
 }
 
 static void the_longest_ids_give_the_longest_key_and_it_fits(void **state)
@@ -53,50 +51,42 @@ static void the_longest_ids_give_the_longest_key_and_it_fits(void **state)
     uint8_t id[KEY_ID_MAX];
     memset(id, 'x', sizeof(id));
     struct span longest = span_of(id, sizeof(id));
-    assert_int_equal(key_request(longest, longest, longest).size, KEY_BYTES_MAX);
-    assert_true(key_recency(longest, 1, longest).size <= KEY_BYTES_MAX);
+    assert_int_equal(key_id(longest, longest, longest).size, KEY_BYTES_MAX);
     assert_true(key_deadline(1, longest, longest).size <= KEY_BYTES_MAX);
-    assert_true(key_conversation_end(longest, longest).size <= KEY_BYTES_MAX);
 }
 
-static int key_order(const struct key *a, const struct key *b)
-{
-    size_t shorter = a->size < b->size ? a->size : b->size;
-    int order = memcmp(a->bytes, b->bytes, shorter);
-    return order ? order : (a->size > b->size) - (a->size < b->size);
-}
-
-static void ends_stand_between_an_id_and_every_longer_one(void **state)
+static void the_end_of_a_prefix_is_above_all_that_begin_with_it_and_below_the_next(void **state)
 {
     (void)state;
-    const struct span longer[] = {span_of_string("ann "), span_of_string("anna"), span_of_string("ann\xc3\xa4")};
-    struct key end = key_user_end(ann);
+    struct key end = key_end_of(key_user_prefix(ann));
     struct key highest = key_conversation(ann, span_of_string("\xf4\x8f\xbf\xbd"));
-    assert_true(key_order(&highest, &end) < 0);
+    const struct span longer[] = {span_of_string("ann "), span_of_string("anna"), span_of_string("ann\xc3\xa4")};
+    assert_true(span_order(key_span(&highest), key_span(&end)) < 0);
     for (size_t i = 0; i < sizeof(longer) / sizeof(longer[0]); i++) {
         struct key other = key_conversation(longer[i], c1);
-        assert_true(key_order(&end, &other) < 0);
-        struct key prefix = key_user_prefix(ann);
-        assert_false(span_starts_with(key_span(&other), key_span(&prefix)));
+        assert_true(span_order(key_span(&end), key_span(&other)) < 0);
     }
-    struct key last = key_message(ann, c1, KEY_SEQ_MAX);
-    struct key messages_end = key_conversation_end(ann, c1);
-    struct key next = key_message(ann, span_of_string("c1 "), 1);
-    assert_true(key_order(&last, &messages_end) < 0 && key_order(&messages_end, &next) < 0);
 }
 
-static void messages_sort_by_seq_and_conversations_by_latest_activity(void **state)
+static void numbers_in_keys_sort_as_they_count(void **state)
 {
     (void)state;
-    static const uint64_t seqs[] = {1, 2, 9, 10, 11, 99, 100, 999999999, 1000000000, KEY_SEQ_MAX};
-    for (size_t i = 1; i < sizeof(seqs) / sizeof(seqs[0]); i++) {
-        struct key lower = key_message(ann, c1, seqs[i - 1]);
-        struct key higher = key_message(ann, c1, seqs[i]);
-        assert_true(key_order(&lower, &higher) < 0);
+    static const uint64_t numbers[] = {0, 1, 9, 10, 255, 256, 65535, 65536, 999999999, 1000000000, KEY_SEQ_MAX};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct key binary = {0}, text = {0}, next_binary = {0}, next_text = {0};
+        key_add_number(&binary, numbers[i]);
+        key_add_digits(&text, numbers[i], KEY_SEQ_DIGITS);
+        assert_int_equal(key_get_number(binary.bytes), numbers[i]);
+        if (i > 0) {
+            key_add_number(&next_binary, numbers[i - 1]);
+            key_add_digits(&next_text, numbers[i - 1], KEY_SEQ_DIGITS);
+            assert_true(span_order(key_span(&next_binary), key_span(&binary)) < 0);
+            assert_true(span_order(key_span(&next_text), key_span(&text)) < 0);
+        }
     }
-    struct key newer = key_recency(ann, 1700000000000001, span_of_string("z"));
-    struct key older = key_recency(ann, 1700000000000000, span_of_string("a"));
-    assert_true(key_order(&newer, &older) < 0);
+    struct key newer = key_position(1700000000000001, span_of_string("z"));
+    struct key older = key_position(1700000000000000, span_of_string("a"));
+    assert_true(span_order(key_span(&newer), key_span(&older)) < 0);
 }
 
 static void keys_are_parsed_into_what_they_were_built_from(void **state)
@@ -108,15 +98,14 @@ static void keys_are_parsed_into_what_they_were_built_from(void **state)
     struct key key = key_conversation(ann, c1);
     assert_int_equal(key_parse_conversation(key_span(&key), &user, &conversation), 0);
     assert_true(span_equal(user, ann) && span_equal(conversation, c1));
-    key = key_recency(ann, 1700000000000000, c1);
-    assert_int_equal(key_parse_recency(key_span(&key), ann, &time, &conversation), 0);
+    key = key_position(1700000000000000, c1);
+    assert_int_equal(key_parse_position(key_span(&key), &time, &conversation), 0);
     assert_true(time == 1700000000000000 && span_equal(conversation, c1));
     key = key_deadline(1700000000000000, ann, c1);
     assert_int_equal(key_parse_deadline(key_span(&key), &time, &user, &conversation), 0);
     assert_true(time == 1700000000000000 && span_equal(user, ann) && span_equal(conversation, c1));
-    struct key prefix = key_conversation_prefix(ann, c1);
-    key = key_message(ann, c1, 1234567890);
-    assert_int_equal(key_parse_message(key_span(&key), key_span(&prefix), &seq), 0);
+    key = key_seq_value(1234567890);
+    assert_int_equal(key_parse_seq(key_span(&key), &seq), 0);
     assert_int_equal(seq, 1234567890);
     key = key_forgotten_user(ann);
     assert_int_equal(key_parse_purge(key_span(&key), &user, &conversation), 0);
@@ -138,7 +127,6 @@ static void bytes_that_are_no_key_are_refused(void **state)
         assert_int_equal(key_parse_conversation(none[i], &user, &conversation), -1);
         assert_int_equal(key_parse_purge(none[i], &user, &conversation), -1);
         assert_int_equal(key_parse_deadline(none[i], &time, &user, &conversation), -1);
-        assert_int_equal(key_parse_recency(none[i], ann, &time, &conversation), -1);
     }
     const struct span times[] = {TEXT("170000000000000\0ann\0c1"),  TEXT("17000000000000000\0ann\0c1"),
                                  TEXT("170000000000000x\0ann\0c1"), TEXT("1700000000000000\0ann\0"),
@@ -152,13 +140,11 @@ static void bytes_that_are_no_key_are_refused(void **state)
     }
 }
 
-static void a_position_comes_back_as_its_key_and_nothing_else_is_one(void **state)
+static void what_is_no_position_is_refused(void **state)
 {
     (void)state;
-    struct key key = key_recency(ann, 1700000000000000, c1);
-    struct key parsed;
-    assert_int_equal(key_parse_position(key_position(key_span(&key), ann), ann, &parsed), 0);
-    assert_true(span_equal(key_span(&key), key_span(&parsed)));
+    int64_t time;
+    struct span conversation;
     char long_id[KEY_TIME_DIGITS + 1 + KEY_ID_MAX + 2];
     snprintf(long_id, sizeof(long_id), "%016d", 0);
     memset(long_id + KEY_TIME_DIGITS + 1, 'x', KEY_ID_MAX + 1);
@@ -173,7 +159,7 @@ static void a_position_comes_back_as_its_key_and_nothing_else_is_one(void **stat
                                      "8299999999999999\0c1"),
                                 span_of(long_id, KEY_TIME_DIGITS + 1 + KEY_ID_MAX + 1)};
     for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
-        assert_int_equal(key_parse_position(none[i], ann, &parsed), -1);
+        assert_int_equal(key_parse_position(none[i], &time, &conversation), -1);
     }
 }
 
@@ -196,11 +182,11 @@ int main(void)
         cmocka_unit_test(every_key_has_the_bytes_the_layout_names),
         cmocka_unit_test(times_outside_sixteen_digits_count_as_the_nearest_inside),
         cmocka_unit_test(the_longest_ids_give_the_longest_key_and_it_fits),
-        cmocka_unit_test(ends_stand_between_an_id_and_every_longer_one),
-        cmocka_unit_test(messages_sort_by_seq_and_conversations_by_latest_activity),
+        cmocka_unit_test(the_end_of_a_prefix_is_above_all_that_begin_with_it_and_below_the_next),
+        cmocka_unit_test(numbers_in_keys_sort_as_they_count),
         cmocka_unit_test(keys_are_parsed_into_what_they_were_built_from),
         cmocka_unit_test(bytes_that_are_no_key_are_refused),
-        cmocka_unit_test(a_position_comes_back_as_its_key_and_nothing_else_is_one),
+        cmocka_unit_test(what_is_no_position_is_refused),
         cmocka_unit_test(a_key_is_described_in_one_line_that_is_cut_to_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,18 +314,96 @@ static void index_entries_come_back_as_they_were_put(void **state)
         assert_true(read.archived == entry.archived && read.deleted == entry.deleted);
         assert_true(read.gone_time_us == entry.gone_time_us);
     }
-    const struct purge_entry purge = {1, 2, 3, UINT64_MAX, 5, 1};
+    const struct purge_entry purge = {1, 2, 3, UINT64_MAX, 5, 1, {{1, 0, 0}, {2, UINT64_MAX, 7}}};
     struct purge_entry purge_read;
     buffer_clear(&out);
     entry_put_purge(&out, &purge);
     assert_int_equal(entry_get_purge(buffer_span(&out), &purge_read), 0);
-    assert_memory_equal(&purge, &purge_read, sizeof(purge));
+    struct buffer again = {0};
+    entry_put_purge(&again, &purge_read);
+    assert_true(again.size > 0 && span_equal(buffer_span(&again), buffer_span(&out)));
+    buffer_free(&again);
+    assert_true(purge_read.content_bytes == purge.content_bytes && purge_read.digest_high == purge.digest_high);
     const struct stats_entry stats = {0, 7, UINT64_MAX, 9};
     struct stats_entry stats_read;
     buffer_clear(&out);
     entry_put_stats(&out, &stats);
     assert_int_equal(entry_get_stats(buffer_span(&out), &stats_read), 0);
     assert_memory_equal(&stats, &stats_read, sizeof(stats));
+    buffer_free(&out);
+}
+
+static struct migration_entry migration_full(void)
+{
+    struct migration_entry entry = {
+        .from = 1,
+        .to = 2,
+        .state = 3,
+        .attempts = 4,
+        .split = true,
+        .split_seq = 5,
+        .split_user_number = 6,
+        .split_conversation_number = UINT64_MAX,
+        .messages_total = 8,
+        .messages_moved = 9,
+        .conversations_total = 10,
+        .conversations_moved = 11,
+        .quarantined = 12,
+        .source_digest = {13, UINT64_MAX},
+        .target_digest = {15, 16},
+        .started_us = 1700000000000000,
+        .last_error = "the disk is full",
+    };
+    key_add_id(&entry.split_user, span_of_string("ann"));
+    key_add_id(&entry.split_conversation, span_of_string("c1"));
+    return entry;
+}
+
+static void a_migration_comes_back_whole_and_no_flipped_bit_passes(void **state)
+{
+    (void)state;
+    const struct migration_entry none = {0};
+    const struct migration_entry full = migration_full();
+    const struct migration_entry *const entries[] = {&none, &full};
+    struct buffer out = {0};
+    struct migration_entry read;
+    for (size_t i = 0; i < 2; i++) {
+        buffer_clear(&out);
+        buffer_append(&out, "before", 6); /* the sum is over what was put, wherever it stands */
+        entry_put_migration(&out, entries[i]);
+        struct span bytes = span_of(out.data + 6, out.size - 6);
+        assert_int_equal(entry_get_migration(bytes, &read), 0);
+        struct buffer again = {0}; /* bytes, because structs have gaps */
+        entry_put_migration(&again, &read);
+        assert_true(span_equal(buffer_span(&again), bytes));
+        buffer_free(&again);
+        assert_true(read.target_digest[1] == entries[i]->target_digest[1] && read.split == entries[i]->split);
+        for (size_t bit = 0; bit < 8 * bytes.size; bit++) {
+            out.data[6 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_int_equal(entry_get_migration(bytes, &read), -1);
+            out.data[6 + bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        for (size_t size = 0; size < bytes.size; size++) {
+            assert_int_equal(entry_get_migration(span_of(bytes.data, size), &read), -1);
+        }
+    }
+    buffer_free(&out);
+}
+
+static void numbers_given_out_come_back_and_no_flipped_bit_passes(void **state)
+{
+    (void)state;
+    const struct numbers_entry numbers = {UINT64_MAX, 300};
+    struct numbers_entry read;
+    struct buffer out = {0};
+    entry_put_numbers(&out, &numbers);
+    assert_int_equal(entry_get_numbers(buffer_span(&out), &read), 0);
+    assert_memory_equal(&numbers, &read, sizeof(read));
+    for (size_t bit = 0; bit < 8 * out.size; bit++) {
+        out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_int_equal(entry_get_numbers(buffer_span(&out), &read), -1);
+        out.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
     buffer_free(&out);
 }
 
@@ -397,6 +475,8 @@ int main(void)
         cmocka_unit_test(damaged_conversations_are_refused),
         cmocka_unit_test(a_conversation_is_gone_from_the_earlier_of_its_two_times),
         cmocka_unit_test(index_entries_come_back_as_they_were_put),
+        cmocka_unit_test(a_migration_comes_back_whole_and_no_flipped_bit_passes),
+        cmocka_unit_test(numbers_given_out_come_back_and_no_flipped_bit_passes),
         cmocka_unit_test(a_remembered_answer_comes_back_behind_the_field_that_is_asked_for),
         cmocka_unit_test(damaged_index_entries_are_refused),
     };

@@ -13,11 +13,7 @@ struct append_plan {
 
 static int id_order(const void *a, const void *b)
 {
-    const struct span *left = a;
-    const struct span *right = b;
-    size_t shorter = left->size < right->size ? left->size : right->size;
-    int order = memcmp(left->data, right->data, shorter);
-    return order ? order : (left->size > right->size) - (left->size < right->size);
+    return span_order(*(const struct span *)a, *(const struct span *)b);
 }
 
 static int id_exists(struct change *change, struct span id)
@@ -53,17 +49,16 @@ static int ids_check_stored(struct change *change, const struct tail *dropped)
     const struct store_op *op = change->op;
     for (size_t i = 0; i < op->append.count; i++) {
         struct span id = op->append.messages[i].message_id;
-        struct span value;
         uint64_t seq;
         if (id.size == 0) {
             continue;
         }
-        struct key key = key_message_id(op->user, op->conversation, id);
-        if (!txn_get(&change->work->txn, TABLE_MESSAGE_IDS, key_span(&key), &value)) {
+        enum get_result found = place_get_message_id(&change->work->txn, &change->head.place, id, &seq);
+        if (found == GET_MISSING) {
             continue;
         }
-        if (key_parse_seq(value, &seq)) {
-            return record_damaged(change->error, "message_id", key_span(&key));
+        if (found == GET_DAMAGED) {
+            return message_id_damaged(change->error, &change->head.place, id);
         }
         if (dropped->count == 0 || seq < dropped->seq) {
             return id_exists(change, id);
@@ -121,7 +116,7 @@ static int memory_check(struct change *change)
         largest = bound > largest ? bound : largest;
     }
     buffer_clear(scratch);
-    return buffer_extend(scratch, largest) ? 0 : memory_short(change->error);
+    return buffer_extend(scratch, largest + LAYOUT_SEAL_BYTES) ? 0 : memory_short(change->error);
 }
 
 static int append_check(struct change *change, struct append_plan *ret)
@@ -151,15 +146,12 @@ static int append_check(struct change *change, struct append_plan *ret)
 
 static void message_put(struct change *change, const struct message_record *record)
 {
-    const struct store_op *op = change->op;
-    struct key key = key_message(op->user, op->conversation, record->seq);
-    buffer_clear(change->work->scratch);
-    record_put_message(change->work->scratch, record);
-    work_put_scratch(change->work, TABLE_MESSAGES, key_span(&key));
+    struct work *work = change->work;
+    buffer_clear(work->scratch);
+    record_put_message(work->scratch, record);
+    place_put_message(work, &change->head.place, record->seq);
     if (record->message_id.size > 0) {
-        struct key id = key_message_id(op->user, op->conversation, record->message_id);
-        struct key seq = key_seq_value(record->seq);
-        txn_put(&change->work->txn, TABLE_MESSAGE_IDS, key_span(&id), key_span(&seq));
+        place_put_message_id(work, &change->head.place, record->message_id, record->seq);
     }
 }
 
@@ -176,6 +168,9 @@ int change_append_messages(struct change *change)
     bool live = change->head.state == HEAD_LIVE;
     int64_t now = change_time(change);
     struct conversation_record head = live ? change->head.record : change_begin_creation(change);
+    if (!change->head.place.found) {
+        place_create(change->work, &change->head.place);
+    }
     tail_remove(change, &plan.dropped, &head);
     for (size_t i = 0; i < op->append.count; i++) {
         struct message_record record = message_of(&op->append.messages[i], plan.first_seq + i, now);

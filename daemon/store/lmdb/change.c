@@ -39,40 +39,41 @@ static int purge_running(struct change *change, const char *what)
     return error_add_detail(change->error, "retry_delay_ms", PURGE_RETRY_MS);
 }
 
-static struct key request_key(const struct change *change)
+static int request_damaged(struct change *change)
 {
-    return key_request(change->op->user, change->op->conversation, change->op->request_id);
+    const struct store_op *op = change->op;
+    struct key name = key_id(op->user, op->conversation, op->request_id);
+    return record_damaged(change->error, "request", key_span(&name));
 }
 
 /* Answers a request that was carried out before. Returns 1 when it was. */
 static int request_replay(struct change *change)
 {
     const struct store_op *op = change->op;
-    struct key key = request_key(change);
     struct span value;
     uint64_t hash[2];
-    if (!txn_get(&change->work->txn, TABLE_REQUESTS, key_span(&key), &value)) {
+    enum get_result found = place_get_request(&change->work->txn, &change->head.place, op->request_id, &value);
+    if (found == GET_MISSING) {
         return 0;
     }
-    if (entry_get_request_hash(value, hash)) {
-        return record_damaged(change->error, "request", key_span(&key));
+    if (found == GET_DAMAGED || entry_get_request_hash(value, hash)) {
+        return request_damaged(change);
     }
     if (memcmp(hash, op->request_hash, sizeof(hash)) != 0) {
         return error_set(change->error, ERROR_REQUEST_ID_REUSED,
                          "this request_id was used in the conversation for another change");
     }
     if (entry_get_request(value, op->record_field, change->result)) {
-        return record_damaged(change->error, "request", key_span(&key));
+        return request_damaged(change);
     }
     return change->result->records.failed ? memory_short(change->error) : 1;
 }
 
 static void request_remember(struct change *change)
 {
-    struct key key = request_key(change);
     buffer_clear(change->work->scratch);
     entry_put_request(change->work->scratch, change->op, change->result);
-    work_put_scratch(change->work, TABLE_REQUESTS, key_span(&key));
+    place_put_request(change->work, &change->head.place, change->op->request_id);
 }
 
 /* What every verb about one conversation demands of it. */
@@ -96,7 +97,8 @@ static int change_one_conversation(struct change *change, const struct change_ro
 {
     const struct store_op *op = change->op;
     struct txn *txn = &change->work->txn;
-    int rc = head_load(txn, op->user, op->conversation, change->work->now_us, &change->head, change->error);
+    int rc = head_load(txn, &change->work->layouts, op->user, op->conversation, change->work->now_us, &change->head,
+                       change->error);
     if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE) {
         rc = request_replay(change); /* first of all: a retry gets its answer whatever has changed since */
         if (rc == 1) {
@@ -145,7 +147,7 @@ void change_put_head(struct change *change, struct conversation_record *after)
     after->update_time_us = change_time(change);
     /* Begins with the time, so that a conversation created again under its ID does not repeat the old one's etags. */
     after->revision = before ? before->revision + 1 : (uint64_t)after->update_time_us;
-    head_put(change->work, change->op->user, before, after);
+    head_put(change->work, &change->head.place, before, after);
     change->head.state = HEAD_LIVE; /* from here on, also where there was none */
     snprintf(change->result->etag, sizeof(change->result->etag), "%" PRIu64, after->revision);
 }
@@ -168,7 +170,7 @@ int change_check_creation(struct change *change)
     struct txn *txn = &change->work->txn;
     assert(change->head.state != HEAD_LIVE);
     if (purge_is_running(txn, op->user, op->conversation) ||
-        (change->head.state == HEAD_GONE && purge_is_large(txn, op->user, op->conversation))) {
+        (change->head.state == HEAD_GONE && purge_is_large(txn, &change->head.place))) {
         return purge_running(change, "an earlier conversation of this ID");
     }
     return 0;
@@ -177,8 +179,10 @@ int change_check_creation(struct change *change)
 struct conversation_record change_begin_creation(struct change *change)
 {
     if (change->head.state == HEAD_GONE) {
-        purge_conversation(change->work, change->op->user, &change->head.record);
+        purge_conversation(change->work, &change->head.place, &change->head.record);
         change->head.state = HEAD_MISSING;
+        place_find(&change->work->txn, &change->work->layouts, change->op->user, change->op->conversation,
+                   &change->head.place);
     }
     int64_t now = change_time(change);
     return (struct conversation_record){

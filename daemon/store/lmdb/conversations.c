@@ -74,7 +74,7 @@ int change_delete_conversation(struct change *change)
         return rc;
     }
     if (purge) {
-        purge_conversation(change->work, change->op->user, &record);
+        purge_conversation(change->work, &change->head.place, &record);
         change->head.state = HEAD_MISSING;
         return 0;
     }
@@ -103,11 +103,12 @@ int change_forget_user(struct change *change)
 {
     struct work *work = change->work;
     uint64_t writes = work->txn.writes;
-    change->waits = purge_begin_user(work, change->op->user);
-    if (!change->waits) {
+    int rc = purge_begin_user(work, change->op->user, change->error);
+    change->waits = rc == 1;
+    if (rc == 0) {
         /* Nothing was there after the last commit that wrote; this transaction is one if it has written. */
         uint64_t id = txn_id(&work->txn);
         change->result->receipt.commit_id = writes > 0 ? id : id - 1;
     }
-    return 0;
+    return rc < 0 ? rc : 0;
 }

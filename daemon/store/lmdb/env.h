@@ -1,4 +1,5 @@
-/* The LMDB environment: opened with its marker checked or created, its tables, its room. */
+/* The LMDB environment: opened with its marker checked or created, the tables of every layout (those not in use are
+ * empty), its room. */
 #ifndef STORE_LMDB_ENV_H
 #define STORE_LMDB_ENV_H
 
@@ -13,7 +14,9 @@ struct env_config {
     const char *data_dir;
     uint64_t map_bytes;
     uint64_t disk_reserve_bytes;
-    int64_t now_us; /* for a marker that must be created */
+    int64_t now_us;         /* for a marker that must be created */
+    uint32_t create_layout; /* the layout of such data; 0: the newest */
+    bool refuse_older;      /* fail when the data has an older layout and no migration is under way */
 };
 
 struct env;
@@ -21,6 +24,10 @@ struct env;
 /* Opens the directory and takes its lock. On failure (ERROR_STARTUP) nothing is left open, *ret_env is untouched and
  * an existing data file is as it was. */
 int env_open(const struct env_config *config, struct env **ret_env, struct error *error);
+
+/* Opens the directory to look at it: takes no lock, creates nothing, writes nothing, and may run beside a daemon. Only
+ * read transactions may be begun. */
+int env_open_read_only(const struct env_config *config, struct env **ret_env, struct error *error);
 
 /* No transaction may be open. Returns NULL. */
 struct env *env_close(struct env *env);
@@ -48,5 +55,8 @@ struct env_size {
     uint64_t file_bytes;
 };
 struct env_size env_size(struct env *env, struct txn *txn);
+
+/* Free on the disk beyond what must stay free. */
+uint64_t env_free_bytes(const struct env *env);
 
 #endif

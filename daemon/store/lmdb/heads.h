@@ -3,21 +3,7 @@
 #ifndef STORE_LMDB_HEADS_H
 #define STORE_LMDB_HEADS_H
 
-#include "store/lmdb/entries.h"
-#include "store/lmdb/txn.h"
-
-/* A write transaction with the counters that are kept in it. */
-struct work {
-    struct txn txn;
-    struct stats_entry stats;
-    struct stats_entry stats_stored;
-    int64_t now_us;         /* wall clock */
-    struct buffer *scratch; /* for one value on its way into the store */
-};
-
-/* Reads the counters into work->stats, and writes them back if they changed. Damaged ones begin again at zero. */
-void work_load_stats(struct work *work);
-void work_save_stats(struct work *work);
+#include "store/lmdb/work.h"
 
 /* A conversation as it was found. */
 enum head_state {
@@ -28,32 +14,31 @@ enum head_state {
 
 struct head {
     enum head_state state;
+    struct conversation_place place;   /* its names are borrowed from the caller */
     struct conversation_record record; /* unless missing; borrowed from bytes */
     struct buffer bytes;
 };
 
 /* Finds it and copies it, so that it outlives writes. Returns 0, -ERROR_RECORD_DAMAGED or -ERROR_MEMORY_SHORT.
  * head->bytes may be one used before; head_free releases it in every case. */
-int head_load(struct txn *txn, struct span user, struct span conversation, int64_t now_us, struct head *head,
-              struct error *error);
+int head_load(struct txn *txn, const struct layouts *layouts, struct span user, struct span conversation,
+              int64_t now_us, struct head *head, struct error *error);
 void head_free(struct head *head);
 
-/* Replaces `before` (NULL: there is none) by `after` (NULL: remove it). Spans of both must not point into the store.
- * Does not touch messages. */
-void head_put(struct work *work, struct span user, const struct conversation_record *before,
+/* Replaces `before` (NULL: there is none) by `after` (NULL: remove it) at the place where it was found or is to be.
+ * Spans of both must not point into the store. Does not touch messages. */
+void head_put(struct work *work, struct conversation_place *place, const struct conversation_record *before,
               const struct conversation_record *after);
-
-/* True when the user has a conversation, of whatever state. */
-bool head_user_has_any(struct txn *txn, struct span user);
 
 /* True when the user is being forgotten: nothing of the user can be found any more. */
 bool head_user_is_forgotten(struct txn *txn, struct span user);
 
-/* Puts scratch as the value, or fails the transaction when memory was short. */
-void work_put_scratch(struct work *work, enum table table, struct span key);
+/* The error for a record that is damaged, with its text name (keys.h). Returns -ERROR_RECORD_DAMAGED. */
+int record_damaged(struct error *error, const char *kind, struct span name);
 
-/* The error for a record that is damaged. Returns -ERROR_RECORD_DAMAGED. */
-int record_damaged(struct error *error, const char *kind, struct span key);
+/* The same for a conversation or one of its messages. */
+int conversation_damaged(struct error *error, const struct conversation_place *place);
+int message_damaged(struct error *error, const struct conversation_place *place, uint64_t seq);
 
 /* -ERROR_MEMORY_SHORT and -ERROR_CONVERSATION_NOT_FOUND. */
 int memory_short(struct error *error);

@@ -1,24 +1,26 @@
 #include "store/lmdb/keys.h"
 
-static void part_add(struct key *key, struct span part)
+void key_add(struct key *key, struct span part)
 {
     assert(part.size <= sizeof(key->bytes) - key->size);
-    memcpy(key->bytes + key->size, part.data, part.size);
-    key->size += part.size;
+    if (part.size > 0) {
+        memcpy(key->bytes + key->size, part.data, part.size);
+        key->size += part.size;
+    }
 }
 
-static void id_add(struct key *key, struct span id)
+void key_add_id(struct key *key, struct span id)
 {
     assert(id.size > 0 && id.size <= KEY_ID_MAX);
-    part_add(key, id);
+    key_add(key, id);
 }
 
-static void byte_add(struct key *key, uint8_t byte)
+void key_add_byte(struct key *key, uint8_t byte)
 {
-    part_add(key, span_of(&byte, 1));
+    key_add(key, span_of(&byte, 1));
 }
 
-static void digits_add(struct key *key, uint64_t value, size_t digits)
+void key_add_digits(struct key *key, uint64_t value, size_t digits)
 {
     uint8_t text[KEY_TIME_DIGITS];
     assert(digits <= sizeof(text));
@@ -27,7 +29,32 @@ static void digits_add(struct key *key, uint64_t value, size_t digits)
         value /= 10;
     }
     assert(value == 0);
-    part_add(key, span_of(text, digits));
+    key_add(key, span_of(text, digits));
+}
+
+void key_add_number(struct key *key, uint64_t value)
+{
+    uint8_t bytes[sizeof(value)];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(value >> (8 * (sizeof(bytes) - 1 - i)));
+    }
+    key_add(key, span_of(bytes, sizeof(bytes)));
+}
+
+uint64_t key_get_number(const uint8_t bytes[8])
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < sizeof(value); i++) {
+        value = value << 8 | bytes[i];
+    }
+    return value;
+}
+
+struct key key_end_of(struct key prefix)
+{
+    assert(prefix.size > 0 && prefix.bytes[prefix.size - 1] < UINT8_MAX);
+    prefix.bytes[prefix.size - 1]++;
+    return prefix;
 }
 
 static uint64_t time_clamp(int64_t time_us)
@@ -35,93 +62,64 @@ static uint64_t time_clamp(int64_t time_us)
     return time_us < 0 ? 0 : time_us > KEY_TIME_MAX ? (uint64_t)KEY_TIME_MAX : (uint64_t)time_us;
 }
 
+uint64_t key_invert_time(int64_t time_us)
+{
+    return (uint64_t)KEY_TIME_MAX - time_clamp(time_us);
+}
+
 struct key key_user_prefix(struct span user)
 {
     struct key key = {0};
-    id_add(&key, user);
-    byte_add(&key, 0);
+    key_add_id(&key, user);
+    key_add_byte(&key, 0);
     return key;
 }
 
 struct key key_conversation(struct span user, struct span conversation)
 {
     struct key key = key_user_prefix(user);
-    id_add(&key, conversation);
-    return key;
-}
-
-struct key key_conversation_prefix(struct span user, struct span conversation)
-{
-    struct key key = key_conversation(user, conversation);
-    byte_add(&key, 0);
+    key_add_id(&key, conversation);
     return key;
 }
 
 struct key key_message(struct span user, struct span conversation, uint64_t seq)
 {
-    struct key key = key_conversation_prefix(user, conversation);
-    digits_add(&key, seq, KEY_SEQ_DIGITS);
+    struct key key = key_conversation(user, conversation);
+    key_add_byte(&key, 0);
+    key_add_digits(&key, seq, KEY_SEQ_DIGITS);
     return key;
 }
 
-struct key key_message_id(struct span user, struct span conversation, struct span message_id)
+struct key key_id(struct span user, struct span conversation, struct span id)
 {
-    struct key key = key_conversation_prefix(user, conversation);
-    id_add(&key, message_id);
-    return key;
-}
-
-struct key key_request(struct span user, struct span conversation, struct span request_id)
-{
-    return key_message_id(user, conversation, request_id);
-}
-
-struct key key_recency(struct span user, int64_t activity_time_us, struct span conversation)
-{
-    struct key key = key_user_prefix(user);
-    digits_add(&key, (uint64_t)KEY_TIME_MAX - time_clamp(activity_time_us), KEY_TIME_DIGITS);
-    byte_add(&key, 0);
-    id_add(&key, conversation);
+    struct key key = key_conversation(user, conversation);
+    key_add_byte(&key, 0);
+    key_add_id(&key, id);
     return key;
 }
 
 struct key key_deadline(int64_t time_us, struct span user, struct span conversation)
 {
     struct key key = {0};
-    digits_add(&key, time_clamp(time_us), KEY_TIME_DIGITS);
-    byte_add(&key, 0);
-    id_add(&key, user);
-    byte_add(&key, 0);
-    id_add(&key, conversation);
+    key_add_digits(&key, time_clamp(time_us), KEY_TIME_DIGITS);
+    key_add_byte(&key, 0);
+    key_add_id(&key, user);
+    key_add_byte(&key, 0);
+    key_add_id(&key, conversation);
     return key;
 }
 
 struct key key_forgotten_user(struct span user)
 {
     struct key key = {0};
-    id_add(&key, user);
-    return key;
-}
-
-/* IDs hold no control characters, so 0x01 after one stands between its own keys (NUL) and the next ID's. */
-struct key key_user_end(struct span user)
-{
-    struct key key = key_forgotten_user(user);
-    byte_add(&key, 1);
-    return key;
-}
-
-struct key key_conversation_end(struct span user, struct span conversation)
-{
-    struct key key = key_conversation(user, conversation);
-    byte_add(&key, 1);
+    key_add_id(&key, user);
     return key;
 }
 
 struct key key_seq_value(uint64_t seq)
 {
     struct key key = {0};
-    digits_add(&key, seq, KEY_SEQ_DIGITS);
+    key_add_digits(&key, seq, KEY_SEQ_DIGITS);
     return key;
 }
 
@@ -174,26 +172,6 @@ int key_parse_seq(struct span digits, uint64_t *ret_seq)
     return digits_parse(digits, KEY_SEQ_DIGITS, ret_seq);
 }
 
-int key_parse_message(struct span key, struct span prefix, uint64_t *ret_seq)
-{
-    if (!span_starts_with(key, prefix)) {
-        return -1;
-    }
-    return key_parse_seq(span_of(key.data + prefix.size, key.size - prefix.size), ret_seq);
-}
-
-int key_parse_recency(struct span key, struct span user, int64_t *ret_activity_us, struct span *ret_conversation)
-{
-    uint64_t time;
-    if (!span_equal(part_take(&key), user) || digits_parse(part_take(&key), KEY_TIME_DIGITS, &time) ||
-        !key_is_id(key)) {
-        return -1;
-    }
-    *ret_activity_us = KEY_TIME_MAX - (int64_t)time;
-    *ret_conversation = key;
-    return 0;
-}
-
 int key_parse_deadline(struct span key, int64_t *ret_time_us, struct span *ret_user, struct span *ret_conversation)
 {
     uint64_t time;
@@ -215,21 +193,24 @@ int key_parse_purge(struct span key, struct span *ret_user, struct span *ret_con
     return key_parse_conversation(key, ret_user, ret_conversation);
 }
 
-int key_parse_position(struct span position, struct span user, struct key *ret_key)
+struct key key_position(int64_t activity_time_us, struct span conversation)
 {
-    uint64_t time;
-    struct span conversation = position;
-    if (digits_parse(part_take(&conversation), KEY_TIME_DIGITS, &time) || !key_is_id(conversation)) {
-        return -1;
-    }
-    *ret_key = key_recency(user, KEY_TIME_MAX - (int64_t)time, conversation);
-    return 0;
+    struct key key = {0};
+    key_add_digits(&key, key_invert_time(activity_time_us), KEY_TIME_DIGITS);
+    key_add_byte(&key, 0);
+    key_add_id(&key, conversation);
+    return key;
 }
 
-struct span key_position(struct span recency_key, struct span user)
+int key_parse_position(struct span position, int64_t *ret_activity_us, struct span *ret_conversation)
 {
-    assert(recency_key.size > user.size);
-    return span_of(recency_key.data + user.size + 1, recency_key.size - user.size - 1);
+    uint64_t time;
+    if (digits_parse(part_take(&position), KEY_TIME_DIGITS, &time) || !key_is_id(position)) {
+        return -1;
+    }
+    *ret_activity_us = KEY_TIME_MAX - (int64_t)time;
+    *ret_conversation = position;
+    return 0;
 }
 
 void key_describe(struct span key, char *text, size_t size)

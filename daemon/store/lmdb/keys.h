@@ -1,16 +1,17 @@
-/* Every key of layout 1, built and parsed. Text, parts separated by NUL: IDs hold no NUL and no control characters,
- * so no key of one user or conversation is a prefix of another's. Shown here for user "ann", conversation "c1":
+/* Keys: what one is, and those that are the same in every layout. The keys of a conversation's records are in
+ * layouts/. Text, parts separated by NUL: IDs hold no NUL and no control characters, so no key of one user or
+ * conversation is a prefix of another's. Shown here for user "ann", conversation "c1":
  *
- *   conversations  ann NUL c1                       61 6e 6e 00 63 31
- *   messages       ann NUL c1 NUL 0000000007        61 6e 6e 00 63 31 00 30 30 30 30 30 30 30 30 30 37
- *   message_ids    ann NUL c1 NUL m-9               61 6e 6e 00 63 31 00 6d 2d 39
- *   requests       ann NUL c1 NUL r-1               61 6e 6e 00 63 31 00 72 2d 31
- *   recency        ann NUL 8299999999999999 NUL c1  61 6e 6e 00 38 32 39 39 ... 39 39 00 63 31
- *                  (9999999999999999 - activity time in microseconds: the latest stands first)
- *   deadlines      1700000000000000 NUL ann NUL c1  31 37 30 30 ... 30 30 00 61 6e 6e 00 63 31
- *   purges         ann                              61 6e 6e            (a user being forgotten)
- *                  ann NUL c1                       61 6e 6e 00 63 31   (the rest of a purged conversation)
- *   _meta          layout, stats                    6c 61 79 6f 75 74 */
+ *   deadlines   1700000000000000 NUL ann NUL c1  31 37 30 30 ... 30 30 00 61 6e 6e 00 63 31
+ *   purges      ann                              61 6e 6e            (a user being forgotten)
+ *               ann NUL c1                       61 6e 6e 00 63 31   (the rest of a purged conversation)
+ *   _meta       layout                           6c 61 79 6f 75 74
+ *               migration                        6d 69 67 72 61 74 69 6f 6e
+ *               numbers                          6e 75 6d 62 65 72 73
+ *               stats                            73 74 61 74 73
+ *
+ * The text names of records, which are layout 1's keys too, also name them where no layout may matter: in digests and
+ * in error messages. */
 #ifndef STORE_LMDB_KEYS_H
 #define STORE_LMDB_KEYS_H
 
@@ -42,34 +43,42 @@ static inline struct span key_span(const struct key *key)
     return span_of(key->bytes, key->size);
 }
 
+/* Building a key part by part. An ID is checked by assert, a number is put in fixed width: as decimal digits, or
+ * big-endian, so that keys sort as the numbers do. */
+void key_add(struct key *key, struct span part);
+void key_add_id(struct key *key, struct span id);
+void key_add_byte(struct key *key, uint8_t byte);
+void key_add_digits(struct key *key, uint64_t value, size_t digits);
+void key_add_number(struct key *key, uint64_t value);
+uint64_t key_get_number(const uint8_t bytes[8]);
+
+/* The first key above all that begin with this one; its last byte must not be 0xff. */
+struct key key_end_of(struct key prefix);
+
+/* Inverted, so that the latest stands first; times outside 0..KEY_TIME_MAX count as the nearest inside. */
+uint64_t key_invert_time(int64_t time_us);
+
+/* The text names of records: "ann NUL c1", "ann NUL c1 NUL 0000000007", "ann NUL c1 NUL m-9" (a message_id or a
+ * request_id); and what those of a user begin with: "ann NUL". */
 struct key key_conversation(struct span user, struct span conversation);
 struct key key_message(struct span user, struct span conversation, uint64_t seq);
-struct key key_message_id(struct span user, struct span conversation, struct span message_id);
-struct key key_request(struct span user, struct span conversation, struct span request_id);
-struct key key_recency(struct span user, int64_t activity_time_us, struct span conversation);
+struct key key_id(struct span user, struct span conversation, struct span id);
+struct key key_user_prefix(struct span user);
+
 struct key key_deadline(int64_t time_us, struct span user, struct span conversation);
 struct key key_forgotten_user(struct span user);
 
-/* What every key of the user (with NUL), or of the conversation's messages, message_ids and requests, begins with. */
-struct key key_user_prefix(struct span user);
-struct key key_conversation_prefix(struct span user, struct span conversation);
-
-/* Above every key of that user or conversation, below every other that is above them. */
-struct key key_user_end(struct span user);
-struct key key_conversation_end(struct span user, struct span conversation);
-
 /* Parse a key found in the store. Return 0, or -1 when it is not such a key. Spans are borrowed from it. */
 int key_parse_conversation(struct span key, struct span *ret_user, struct span *ret_conversation);
-int key_parse_message(struct span key, struct span prefix, uint64_t *ret_seq);
-int key_parse_recency(struct span key, struct span user, int64_t *ret_activity_us, struct span *ret_conversation);
 int key_parse_deadline(struct span key, int64_t *ret_time_us, struct span *ret_user, struct span *ret_conversation);
 
 /* Of a purge entry: *ret_conversation is empty for a user being forgotten. */
 int key_parse_purge(struct span key, struct span *ret_user, struct span *ret_conversation);
 
-/* A position in a user's recency list: its key without the user. Any bytes are safe; -1 when they are none. */
-int key_parse_position(struct span position, struct span user, struct key *ret_key);
-struct span key_position(struct span recency_key, struct span user);
+/* A position in a user's list of conversations: "8299999999999999 NUL c1", the time inverted. Any bytes are safe; -1
+ * when they are none. */
+struct key key_position(int64_t activity_time_us, struct span conversation);
+int key_parse_position(struct span position, int64_t *ret_activity_us, struct span *ret_conversation);
 
 /* A position in the list of users. */
 bool key_is_id(struct span bytes);

@@ -3,10 +3,10 @@
  *
  * 128 bytes, little-endian:
  *     0  magic "chatlogM"
- *     8  u16 marker_format    10  u16 layout       12  u16 target (of a migration; = layout at rest)
+ *     8  u16 marker_format    10  u16 layout       12  u16 target (of the migration under way; at rest = layout)
  *    14  u16 min_reader       16  u16 min_writer   18  u16 state
  *    20  u32 zero             24  u64 create_time_us
- *    32  16 bytes of identity 48  zero, room for a migration's cursor and counts
+ *    32  16 bytes of identity 48  zero
  *   120  u64 XXH3-64 of the bytes before it
  * Magic, format, layout and min_reader stay where they are in every later format, and the sum stays last, so that
  * every daemon can say why it refuses. */
@@ -18,11 +18,15 @@
 enum {
     MARKER_BYTES = 128,
     MARKER_FORMAT = 1,
-    MARKER_LAYOUT = 1, /* the layout this daemon writes, and the newest it reads */
+    MARKER_LAYOUT_OLDEST = 1,
+    MARKER_LAYOUT = 2, /* the layout this daemon leads data to, and the newest it reads and writes */
     MARKER_IDENTITY_BYTES = 16,
 };
 
-enum marker_state { MARKER_AT_REST = 0 };
+enum marker_state { MARKER_AT_REST = 0, MARKER_MIGRATING = 1 };
+
+/* Under this key it is in the table _meta. */
+#define MARKER_KEY "layout"
 
 struct marker {
     uint16_t format;

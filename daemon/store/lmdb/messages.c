@@ -5,14 +5,30 @@
 #include <assert.h>
 #include <inttypes.h>
 
-int message_decode(struct span key, struct span value, uint64_t seq, struct message_record *ret, struct error *error)
+int message_decode(const struct conversation_place *place, uint64_t seq, enum get_result found, struct span value,
+                   struct message_record *ret, struct error *error)
 {
     struct message_record record;
-    if (record_get_message(value, &record) || record.seq != seq) {
-        return record_damaged(error, "message", key);
+    if (found == GET_MISSING) {
+        return message_not_found(error, seq);
+    }
+    if (found == GET_DAMAGED || record_get_message(value, &record) || record.seq != seq) {
+        return message_damaged(error, place, seq);
     }
     *ret = record;
     return 0;
+}
+
+int message_decode_at(const struct message_cursor *cursor, struct message_record *ret, struct error *error)
+{
+    enum get_result found = cursor->damaged ? GET_DAMAGED : GET_FOUND;
+    return message_decode(cursor->place, cursor->seq, found, cursor->record, ret, error);
+}
+
+int message_id_damaged(struct error *error, const struct conversation_place *place, struct span message_id)
+{
+    struct key name = key_id(place->head.user, place->head.conversation, message_id);
+    return record_damaged(error, "message_id", key_span(&name));
 }
 
 int message_not_found(struct error *error, uint64_t seq)
@@ -33,41 +49,36 @@ int last_seq_check(struct change *change, const struct store_expected *expected)
 
 int tail_count(struct change *change, uint64_t seq, uint64_t limit, struct tail *ret)
 {
-    const struct store_op *op = change->op;
     struct tail tail = {.seq = seq};
-    struct key prefix = key_conversation_prefix(op->user, op->conversation);
-    struct key start = key_message(op->user, op->conversation, seq);
-    struct cursor cursor = cursor_open(&change->work->txn, TABLE_MESSAGES);
+    struct message_cursor cursor;
     int rc = 0;
-    bool found = cursor_seek(&cursor, key_span(&start));
-    while (rc == 0 && found && tail.count <= limit && span_starts_with(cursor.key, key_span(&prefix))) {
+    message_cursor_open(&change->work->txn, &change->head.place, &cursor);
+    bool found = message_cursor_seek(&cursor, seq);
+    while (rc == 0 && found && tail.count <= limit) {
         struct message_record record;
-        uint64_t at = 0;
-        key_parse_message(cursor.key, key_span(&prefix), &at); /* stays 0 for a damaged key, and no seq is 0 */
-        rc = message_decode(cursor.key, cursor.value, at, &record, change->error);
+        rc = message_decode_at(&cursor, &record, change->error);
         if (rc == 0) {
             tail.count++;
             tail.content_bytes += record.content_size;
-            found = cursor_next(&cursor);
+            found = message_cursor_next(&cursor);
         }
     }
-    cursor_close(&cursor);
+    message_cursor_close(&cursor);
     if (rc == 0) {
         *ret = tail;
     }
     return rc;
 }
 
-static void message_remove(struct change *change, struct span key, const struct message_record *record)
+static void message_remove(struct change *change, const struct message_record *record)
 {
-    const struct store_op *op = change->op;
     struct key id = {0};
     if (record->message_id.size > 0) {
-        id = key_message_id(op->user, op->conversation, record->message_id);
+        key_add_id(&id, record->message_id);
     }
-    txn_delete(&change->work->txn, TABLE_MESSAGES, key); /* the record's spans end here */
+    place_delete_message(change->work, &change->head.place, record->seq); /* the record's spans end here */
     if (id.size > 0) {
-        txn_delete(&change->work->txn, TABLE_MESSAGE_IDS, key_span(&id));
+        place_delete_message_id(change->work, &change->head.place, key_span(&id));
     }
 }
 
@@ -80,36 +91,30 @@ static void counts_lower(struct conversation_record *head, uint64_t count, uint6
 
 void tail_remove(struct change *change, const struct tail *tail, struct conversation_record *head)
 {
-    const struct store_op *op = change->op;
     struct txn *txn = &change->work->txn;
-    struct key start = tail->count > 0 ? key_message(op->user, op->conversation, tail->seq) : (struct key){0};
     for (uint64_t i = 0; i < tail->count && !txn->rc; i++) {
         struct message_record record = {0};
-        struct cursor cursor = cursor_open(txn, TABLE_MESSAGES);
-        bool found = cursor_seek(&cursor, key_span(&start)) && record_get_message(cursor.value, &record) == 0;
-        struct key key = found ? cursor_copy_key(&cursor) : (struct key){0};
-        cursor_close(&cursor);
+        struct message_cursor cursor;
+        message_cursor_open(txn, &change->head.place, &cursor);
+        bool found = message_cursor_seek(&cursor, tail->seq) && record_get_message(cursor.record, &record) == 0;
+        message_cursor_close(&cursor);
         assert(found || txn->rc); /* tail_count has just read it */
         if (found) {
-            message_remove(change, key_span(&key), &record);
+            message_remove(change, &record);
         }
     }
     counts_lower(head, tail->count, tail->content_bytes);
 }
 
 /* Finds the message of op's seq in the change's transaction. */
-static int message_find(struct change *change, uint64_t seq, struct key *ret_key, struct message_record *ret)
+static int message_find(struct change *change, uint64_t seq, struct message_record *ret)
 {
-    struct span value;
+    struct span value = {0};
     if (seq == 0 || seq > KEY_SEQ_MAX) {
         return message_not_found(change->error, seq);
     }
-    struct key key = key_message(change->op->user, change->op->conversation, seq);
-    if (!txn_get(&change->work->txn, TABLE_MESSAGES, key_span(&key), &value)) {
-        return message_not_found(change->error, seq);
-    }
-    *ret_key = key;
-    return message_decode(key_span(&key), value, seq, ret, change->error);
+    enum get_result found = place_get_message(&change->work->txn, &change->head.place, seq, &value);
+    return message_decode(&change->head.place, seq, found, value, ret, change->error);
 }
 
 static void edit_take(struct message_record *record, const struct store_message *wanted, unsigned mask)
@@ -132,9 +137,8 @@ static void edit_take(struct message_record *record, const struct store_message 
 int change_update_message(struct change *change)
 {
     const struct store_op *op = change->op;
-    struct key key;
     struct message_record record;
-    int rc = message_find(change, op->edit.seq, &key, &record);
+    int rc = message_find(change, op->edit.seq, &record);
     if (rc) {
         return rc;
     }
@@ -156,22 +160,21 @@ int change_update_message(struct change *change)
     counts_lower(&head, 0, old_size);
     head.content_bytes += record.content_size;
     wire_put_element(&change->result->records, op->record_field, record_basic_view(buffer_span(scratch)));
-    work_put_scratch(change->work, TABLE_MESSAGES, key_span(&key));
+    place_put_message(change->work, &change->head.place, record.seq);
     change_put_head(change, &head);
     return 0;
 }
 
 int change_delete_message(struct change *change)
 {
-    struct key key;
     struct message_record record;
-    int rc = message_find(change, change->op->message.seq, &key, &record);
+    int rc = message_find(change, change->op->message.seq, &record);
     if (rc) {
         return rc;
     }
     struct conversation_record head = change->head.record;
     counts_lower(&head, 1, record.content_size);
-    message_remove(change, key_span(&key), &record);
+    message_remove(change, &record);
     change_put_head(change, &head);
     return 0;
 }
@@ -185,29 +188,25 @@ static int pop_collect(struct change *change, struct tail *ret)
     struct tail tail = {0};
     size_t bytes = 0;
     int rc = 0;
-    struct key prefix = key_conversation_prefix(op->user, op->conversation);
-    struct key end = key_conversation_end(op->user, op->conversation);
-    struct cursor cursor = cursor_open(&change->work->txn, TABLE_MESSAGES);
-    bool more = cursor_seek_below(&cursor, key_span(&end));
-    while (more && tail.count < op->pop.count && tail.count < POP_MAX &&
-           span_starts_with(cursor.key, key_span(&prefix))) {
+    struct message_cursor cursor;
+    message_cursor_open(&change->work->txn, &change->head.place, &cursor);
+    bool more = message_cursor_seek_below(&cursor, UINT64_MAX);
+    while (more && tail.count < op->pop.count && tail.count < POP_MAX) {
         struct message_record record;
-        uint64_t seq = 0;
-        key_parse_message(cursor.key, key_span(&prefix), &seq); /* stays 0 for a damaged key */
-        rc = message_decode(cursor.key, cursor.value, seq, &record, change->error);
-        bytes += wire_element_size(op->record_field, cursor.value.size);
+        rc = message_decode_at(&cursor, &record, change->error);
+        bytes += wire_element_size(op->record_field, cursor.record.size);
         if (rc || (tail.count > 0 && bytes > op->pop.max_bytes)) {
             break;
         }
-        found[tail.count++] = cursor.value;
-        tail.seq = seq;
+        found[tail.count++] = cursor.record;
+        tail.seq = cursor.seq;
         tail.content_bytes += record.content_size;
-        more = cursor_previous(&cursor);
+        more = message_cursor_previous(&cursor);
     }
     for (uint64_t i = tail.count; rc == 0 && i > 0; i--) {
         wire_put_element(&change->result->records, op->record_field, found[i - 1]);
     }
-    cursor_close(&cursor);
+    message_cursor_close(&cursor);
     if (rc == 0) {
         *ret = tail;
     }

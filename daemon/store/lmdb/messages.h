@@ -4,8 +4,14 @@
 
 #include "store/lmdb/change.h"
 
-/* Decodes the message found under a key. Returns 0 or -ERROR_RECORD_DAMAGED. */
-int message_decode(struct span key, struct span value, uint64_t seq, struct message_record *ret, struct error *error);
+/* Decodes what place_get_message brought for this seq. Returns 0, -ERROR_MESSAGE_NOT_FOUND or -ERROR_RECORD_DAMAGED. */
+int message_decode(const struct conversation_place *place, uint64_t seq, enum get_result found, struct span value,
+                   struct message_record *ret, struct error *error);
+
+/* The same for the message a cursor stands at. */
+int message_decode_at(const struct message_cursor *cursor, struct message_record *ret, struct error *error);
+
+int message_id_damaged(struct error *error, const struct conversation_place *place, struct span message_id);
 
 int message_not_found(struct error *error, uint64_t seq);
 

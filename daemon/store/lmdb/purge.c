@@ -1,94 +1,8 @@
 #include "store/lmdb/purge.h"
 
-#include "base/clock.h"
-#include "store/lmdb/digest.h"
+#include "store/lmdb/purge_range.h"
 
 #include <assert.h>
-
-/* The tables whose keys begin with user and conversation, beside its head. Messages last: they are counted in the
- * store's statistics, so that those tell truly when a removal is over. */
-static const enum table rest_tables[] = {TABLE_MESSAGE_IDS, TABLE_REQUESTS, TABLE_MESSAGES};
-enum { REST_TABLE_COUNT = sizeof(rest_tables) / sizeof(rest_tables[0]) };
-
-/* What a removal adds to and takes from. */
-struct tally {
-    struct work *work;
-    struct purge_entry *entry; /* of a user; NULL for a conversation, which gets no receipt */
-};
-
-/* Sees an entry before it is removed. */
-typedef void purge_visit(const struct tally *tally, struct span key, struct span value);
-
-static void count_lower(uint64_t *counter, uint64_t by)
-{
-    *counter -= by < *counter ? by : *counter;
-}
-
-static void record_visit(const struct tally *tally, struct span key, struct span value)
-{
-    if (tally->entry) {
-        digest_add(&tally->entry->digest_high, &tally->entry->digest_low, key, value);
-    }
-}
-
-static void message_visit(const struct tally *tally, struct span key, struct span value)
-{
-    struct message_record record = {0};
-    record_get_message(value, &record); /* a damaged one counts without content */
-    record_visit(tally, key, value);
-    count_lower(&tally->work->stats.messages, 1);
-    count_lower(&tally->work->stats.content_bytes, record.content_size);
-    if (tally->entry) {
-        tally->entry->messages++;
-        tally->entry->content_bytes += record.content_size;
-    }
-}
-
-static void head_visit(const struct tally *tally, struct span key, struct span value)
-{
-    record_visit(tally, key, value);
-    count_lower(&tally->work->stats.conversations, 1);
-    tally->entry->conversations++;
-}
-
-/* How each table is visited. */
-static purge_visit *const table_visits[TABLE_COUNT] = {
-    [TABLE_CONVERSATIONS] = head_visit,
-    [TABLE_MESSAGES] = message_visit,
-    [TABLE_MESSAGE_IDS] = record_visit,
-    [TABLE_REQUESTS] = record_visit,
-};
-
-static bool budget_is_left(const struct purge_budget *budget, size_t removed)
-{
-    /* The first record goes in any case, so that every slice gets on. */
-    return removed < budget->records && (removed == 0 || clock_monotonic_us() < budget->until_us);
-}
-
-static size_t range_remove(const struct tally *tally, enum table table, struct span prefix,
-                           const struct purge_budget *budget)
-{
-    size_t removed = 0;
-    purge_visit *visit = table_visits[table];
-    struct cursor cursor = cursor_open(&tally->work->txn, table);
-    while (budget_is_left(budget, removed) && cursor_seek(&cursor, prefix) && span_starts_with(cursor.key, prefix)) {
-        if (visit) {
-            visit(tally, cursor.key, cursor.value);
-        }
-        cursor_delete(&cursor);
-        removed++;
-    }
-    cursor_close(&cursor);
-    return removed;
-}
-
-static bool range_is_empty(struct txn *txn, enum table table, struct span prefix)
-{
-    struct cursor cursor = cursor_open(txn, table);
-    bool found = cursor_seek(&cursor, prefix) && span_starts_with(cursor.key, prefix);
-    cursor_close(&cursor);
-    return !found;
-}
 
 bool purge_is_running(struct txn *txn, struct span user, struct span conversation)
 {
@@ -97,27 +11,13 @@ bool purge_is_running(struct txn *txn, struct span user, struct span conversatio
     return txn_get(txn, TABLE_PURGES, key_span(&key), &value);
 }
 
-/* Counts a range on top of *count and *bytes, no further than one commit may remove. */
-static void range_measure(struct txn *txn, enum table table, struct span prefix, size_t *count, size_t *bytes)
+bool purge_is_large(struct txn *txn, const struct conversation_place *place)
 {
-    struct cursor cursor = cursor_open(txn, table);
-    bool found = cursor_seek(&cursor, prefix);
-    while (found && *count <= PURGE_INLINE_RECORDS && *bytes <= PURGE_INLINE_BYTES &&
-           span_starts_with(cursor.key, prefix)) {
-        *count += 1;
-        *bytes += cursor.value.size;
-        found = cursor_next(&cursor);
-    }
-    cursor_close(&cursor);
-}
-
-bool purge_is_large(struct txn *txn, struct span user, struct span conversation)
-{
-    struct key prefix = key_conversation_prefix(user, conversation);
     size_t count = 0;
     size_t bytes = 0;
-    for (size_t i = 0; i < REST_TABLE_COUNT; i++) {
-        range_measure(txn, rest_tables[i], key_span(&prefix), &count, &bytes);
+    range_measure(txn, &place->head, &count, &bytes);
+    if (place->split) {
+        range_measure(txn, &place->moved, &count, &bytes);
     }
     return count > PURGE_INLINE_RECORDS || bytes > PURGE_INLINE_BYTES;
 }
@@ -129,45 +29,54 @@ static void purge_entry_save(struct work *work, struct span key, const struct pu
     work_put_scratch(work, TABLE_PURGES, key);
 }
 
-static size_t rest_remove(struct work *work, struct span prefix, const struct purge_budget *budget)
+static struct purge_place purge_place_of(const struct place *place)
 {
-    const struct tally tally = {.work = work};
-    size_t removed = 0;
-    for (size_t i = 0; i < REST_TABLE_COUNT; i++) {
-        struct purge_budget left = {.records = budget->records - removed, .until_us = budget->until_us};
-        removed += range_remove(&tally, rest_tables[i], prefix, &left);
-    }
-    return removed;
+    return (struct purge_place){.layout = place->layout->number,
+                                .user_number = place->user_number,
+                                .conversation_number = place->conversation_number};
 }
 
-size_t purge_conversation(struct work *work, struct span user, const struct conversation_record *record)
+/* Leaves the conversation's content to later slices. */
+static void rest_put_off(struct work *work, const struct conversation_place *place)
 {
-    size_t removed = 1;
-    struct key key = key_conversation(user, record->conversation_id);
-    struct key prefix = key_conversation_prefix(user, record->conversation_id);
+    struct key key = key_conversation(place->head.user, place->head.conversation);
+    struct purge_entry entry = {.begun = 1, .places = {purge_place_of(&place->head)}};
+    if (place->split) {
+        entry.places[1] = purge_place_of(&place->moved);
+    }
+    purge_entry_save(work, key_span(&key), &entry);
+}
+
+size_t purge_conversation(struct work *work, struct conversation_place *place, const struct conversation_record *record)
+{
+    static const struct purge_budget all = {.records = SIZE_MAX, .until_us = INT64_MAX};
+    struct tally tally = {.work = work, .budget = &all};
     struct conversation_record head = *record;
     /* Its messages leave the statistics one by one, as they are removed. */
     head.message_count = 0;
     head.content_bytes = 0;
-    if (purge_is_large(&work->txn, user, record->conversation_id)) {
-        purge_entry_save(work, key_span(&key), &(struct purge_entry){.begun = 1});
+    if (purge_is_large(&work->txn, place)) {
+        rest_put_off(work, place);
     } else {
-        const struct purge_budget all = {.records = SIZE_MAX, .until_us = INT64_MAX};
-        removed += rest_remove(work, key_span(&prefix), &all);
+        range_remove_content(&tally, &place->head);
+        if (place->split) {
+            range_remove_content(&tally, &place->moved);
+        }
     }
-    head_put(work, user, &head, NULL);
-    return removed;
+    head_put(work, place, &head, NULL);
+    return tally.removed + 1;
 }
 
 /* Removes a conversation whose head cannot be read: everything that is found by its name. */
-static size_t purge_damaged(struct work *work, struct span user, struct span conversation)
+static size_t purge_damaged(struct work *work, const struct conversation_place *place)
 {
-    struct key key = key_conversation(user, conversation);
-    purge_entry_save(work, key_span(&key), &(struct purge_entry){.begun = 1});
-    if (txn_delete(&work->txn, TABLE_CONVERSATIONS, key_span(&key))) {
-        work->stats.conversations -= work->stats.conversations > 0;
-        work->stats.users -= work->stats.users > 0 && !head_user_has_any(&work->txn, user);
+    if (!place->found) {
+        return 0; /* its name cannot be read either */
     }
+    rest_put_off(work, place);
+    place_delete_head(work, place);
+    work->stats.conversations -= work->stats.conversations > 0;
+    place_remove(work, place);
     return 1;
 }
 
@@ -201,16 +110,16 @@ static size_t due_purge(struct work *work, const struct key *key, struct head *h
     if (head_user_is_forgotten(&work->txn, user)) {
         return 0; /* goes with the user */
     }
-    int rc = head_load(&work->txn, user, conversation, work->now_us, head, &error);
+    int rc = head_load(&work->txn, &work->layouts, user, conversation, work->now_us, head, &error);
     if (rc == -ERROR_MEMORY_SHORT) {
         txn_fail_memory(&work->txn);
         return 0;
     }
     size_t removed = 1;
     if (rc) {
-        removed += purge_damaged(work, user, conversation);
+        removed += purge_damaged(work, &head->place);
     } else if (head->state == HEAD_GONE) {
-        removed += purge_conversation(work, user, &head->record);
+        removed += purge_conversation(work, &head->place, &head->record);
     }
     txn_delete(&work->txn, TABLE_DEADLINES, key_span(key)); /* in case it did not go with the head */
     return removed;
@@ -220,85 +129,137 @@ size_t purge_due(struct work *work, const struct purge_budget *budget)
 {
     struct key position = {0};
     struct head head = {0};
-    size_t removed = 0;
-    while (budget_is_left(budget, removed) && due_find(work, &position)) {
-        removed += due_purge(work, &position, &head);
+    struct tally tally = {.work = work, .budget = budget};
+    while (tally_may_go_on(&tally) && due_find(work, &position)) {
+        tally.removed += due_purge(work, &position, &head);
     }
     head_free(&head);
-    return removed;
+    return tally.removed;
 }
 
-bool purge_begin_user(struct work *work, struct span user)
+/* What the user has in one layout, for purge_begin_user. Returns as that does. */
+static int user_look(struct work *work, const struct layout *layout, struct span user, struct error *error)
+{
+    struct place place = {.layout = layout, .user = user};
+    enum get_result found = layout->find(&work->txn, &place);
+    if (found == GET_DAMAGED) {
+        return record_damaged(error, "user", user);
+    }
+    struct key prefix = layout->recency_prefix(&place);
+    return found == GET_FOUND || !range_is_empty(&work->txn, layout->tables[KIND_RECENCY], key_span(&prefix));
+}
+
+int purge_begin_user(struct work *work, struct span user, struct error *error)
 {
     struct txn *txn = &work->txn;
+    const struct layout *list[2];
+    size_t count = layouts_list(&work->layouts, list);
     if (head_user_is_forgotten(txn, user)) {
-        return true;
+        return 1;
     }
-    bool counted = head_user_has_any(txn, user);
     struct key prefix = key_user_prefix(user);
-    bool any = counted || !range_is_empty(txn, TABLE_PURGES, key_span(&prefix)) ||
-               !range_is_empty(txn, TABLE_RECENCY, key_span(&prefix));
+    bool any = !range_is_empty(txn, TABLE_PURGES, key_span(&prefix)) ||
+               !range_is_empty(txn, TABLE_QUARANTINE, key_span(&prefix));
+    for (size_t i = 0; i < count; i++) {
+        int rc = user_look(work, list[i], user, error);
+        if (rc < 0) {
+            return rc;
+        }
+        any = any || rc > 0;
+    }
     if (!any) {
-        return false;
+        return 0;
     }
     struct key key = key_forgotten_user(user);
+    bool counted = place_user_has_any(txn, &work->layouts, user);
     purge_entry_save(work, key_span(&key), &(struct purge_entry){.begun = 1});
     work->stats.users -= counted && work->stats.users > 0;
+    return 1;
+}
+
+/* Removes what purge entries of the user's conversations stand for, and the entries. */
+static bool user_remove_rests(struct tally *tally, struct span user)
+{
+    struct txn *txn = &tally->work->txn;
+    struct key prefix = key_user_prefix(user);
+    bool done = true;
+    for (;;) {
+        struct purge_entry entry = {0};
+        struct span named, conversation;
+        struct cursor cursor = cursor_open(txn, TABLE_PURGES);
+        bool found = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
+        struct key key = found ? cursor_copy_key(&cursor) : prefix;
+        if (found) {
+            entry_get_purge(cursor.value, &entry);
+        }
+        cursor_close(&cursor);
+        if (!found || !tally_may_go_on(tally)) {
+            return !found;
+        }
+        if (key_parse_purge(key_span(&key), &named, &conversation) == 0) {
+            done = range_remove_rest(tally, named, conversation, &entry);
+        }
+        if (!done) {
+            return false;
+        }
+        txn_delete(txn, TABLE_PURGES, key_span(&key));
+        tally->removed++;
+    }
+}
+
+/* Removes one conversation of a user being forgotten, in every layout that has some of it. */
+static bool user_remove_conversation(struct tally *tally, const struct place *found)
+{
+    struct work *work = tally->work;
+    struct conversation_place place;
+    if (place_find(&work->txn, &work->layouts, found->user, found->conversation, &place) != GET_FOUND) {
+        place = (struct conversation_place){.head = *found};
+    }
+    if ((place.split && !range_remove_content(tally, &place.moved)) || !range_remove_content(tally, &place.head)) {
+        return false;
+    }
+    range_remove_head(tally, &place.head);
+    place.head.layout->remove(work, &place.head);
+    if (place.split) {
+        place.moved.layout->remove(work, &place.moved);
+    }
     return true;
 }
 
-/* Removes the user's recency entries, and the deadlines that are known from them. */
-static size_t recency_remove(const struct tally *tally, struct span user, struct span prefix,
-                             const struct purge_budget *budget)
+static bool user_remove_conversations(struct tally *tally, const struct place *user)
 {
     struct txn *txn = &tally->work->txn;
-    size_t removed = 0;
-    while (budget_is_left(budget, removed)) {
-        struct cursor cursor = cursor_open(txn, TABLE_RECENCY);
-        struct recency_entry entry = {0};
-        struct key deadline = {0};
-        int64_t activity;
-        struct span conversation;
-        if (!cursor_seek(&cursor, prefix) || !span_starts_with(cursor.key, prefix)) {
-            cursor_close(&cursor);
-            break;
-        }
-        if (key_parse_recency(cursor.key, user, &activity, &conversation) == 0 &&
-            entry_get_recency(cursor.value, &entry) == 0 && entry.gone_time_us) {
-            deadline = key_deadline(entry.gone_time_us, user, conversation);
-        }
-        record_visit(tally, cursor.key, cursor.value);
-        cursor_delete(&cursor);
-        cursor_close(&cursor);
-        removed++;
-        struct span value;
-        if (deadline.size > 0 && txn_get(txn, TABLE_DEADLINES, key_span(&deadline), &value)) {
-            record_visit(tally, key_span(&deadline), value);
-            txn_delete(txn, TABLE_DEADLINES, key_span(&deadline));
-            removed++;
-        }
+    struct buffer memory = {0};
+    struct place found;
+    bool done = true;
+    /* One whose name is damaged goes with the leftovers, and those behind it. */
+    while (done && user->layout->next_conversation(txn, user, &found, &memory) && found.damaged.size == 0 &&
+           span_equal(found.user, user->user)) {
+        done = tally_may_go_on(tally) && user_remove_conversation(tally, &found);
     }
-    return removed;
+    buffer_free(&memory);
+    return done && !txn->rc;
 }
 
 /* Removes as much of the user as the budget allows. Returns true when nothing is left but the user's own entry. */
-static bool user_remove(struct work *work, struct span user, const struct purge_budget *budget,
-                        struct purge_entry *entry)
+static bool user_remove(struct tally *tally, struct span user)
 {
-    /* After recency. Purges are those of the user's conversations; messages come last, as in rest_tables. */
-    static const enum table tables[] = {TABLE_CONVERSATIONS, TABLE_PURGES, TABLE_MESSAGE_IDS, TABLE_REQUESTS,
-                                        TABLE_MESSAGES};
-    const struct tally tally = {.work = work, .entry = entry};
-    struct key prefix = key_user_prefix(user);
-    size_t removed = recency_remove(&tally, user, key_span(&prefix), budget);
-    bool empty = range_is_empty(&work->txn, TABLE_RECENCY, key_span(&prefix));
-    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-        size_t left = removed < budget->records ? budget->records - removed : 0;
-        const struct purge_budget rest = {.records = left, .until_us = budget->until_us};
-        removed += range_remove(&tally, tables[i], key_span(&prefix), &rest);
-        empty = empty && range_is_empty(&work->txn, tables[i], key_span(&prefix));
+    const struct layout *list[2];
+    struct work *work = tally->work;
+    size_t count = layouts_list(&work->layouts, list);
+    bool done = user_remove_rests(tally, user);
+    /* The source of a migration first: it has the heads of what is split. */
+    for (size_t i = count; i > 0 && done; i--) {
+        struct place place = {.layout = list[i - 1], .user = user};
+        enum get_result found = place.layout->find(&work->txn, &place);
+        done = range_remove_recency(tally, &place);
+        done = done && (found != GET_FOUND || user_remove_conversations(tally, &place));
+        done = done && range_remove_leftovers(tally, &place);
+        if (done) {
+            place.layout->remove_user(work, &place);
+        }
     }
-    return empty;
+    return done;
 }
 
 static void slice_user(struct work *work, struct span user, const struct purge_budget *budget, struct purge_done *done)
@@ -309,7 +270,8 @@ static void slice_user(struct work *work, struct span user, const struct purge_b
     if (txn_get(&work->txn, TABLE_PURGES, key_span(&key), &value) && entry_get_purge(value, &entry)) {
         entry = (struct purge_entry){.begun = 1}; /* damaged: the removal matters more than its receipt */
     }
-    if (user_remove(work, user, budget, &entry)) {
+    struct tally tally = {.work = work, .budget = budget, .entry = &entry};
+    if (user_remove(&tally, user)) {
         txn_delete(&work->txn, TABLE_PURGES, key_span(&key));
         *done = (struct purge_done){.user_forgotten = true, .user = key, .receipt = entry};
     } else {
@@ -320,14 +282,14 @@ static void slice_user(struct work *work, struct span user, const struct purge_b
 static void slice_conversation(struct work *work, struct span user, struct span conversation,
                                const struct purge_budget *budget)
 {
-    struct key prefix = key_conversation_prefix(user, conversation);
-    rest_remove(work, key_span(&prefix), budget);
-    bool empty = true;
-    for (size_t i = 0; i < REST_TABLE_COUNT; i++) {
-        empty = empty && range_is_empty(&work->txn, rest_tables[i], key_span(&prefix));
+    struct key key = key_conversation(user, conversation);
+    struct purge_entry entry = {0};
+    struct span value;
+    struct tally tally = {.work = work, .budget = budget};
+    if (txn_get(&work->txn, TABLE_PURGES, key_span(&key), &value)) {
+        entry_get_purge(value, &entry);
     }
-    if (empty) {
-        struct key key = key_conversation(user, conversation);
+    if (range_remove_rest(&tally, user, conversation, &entry)) {
         txn_delete(&work->txn, TABLE_PURGES, key_span(&key));
     }
 }

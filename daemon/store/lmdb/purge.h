@@ -1,5 +1,8 @@
 /* Removal for good, in bounded steps: of a conversation (deleted, expired, past its purge time) and of a user.
  *
+ * Every layout in use is looked through. The rest of a removal may be in a layout under neither head nor name, so a
+ * migration can end only when purge_is_pending is false, and must leave alone what purge entries stand for.
+ *
  * What is small goes in one commit. Of a larger conversation the head goes first, so that it no longer exists, and an
  * entry in the table `purges` stands for the rest; of a user such an entry hides everything from the first commit
  * on. The writer's thread works the entries off in slices; they survive a restart. */
@@ -25,15 +28,16 @@ struct purge_budget {
 bool purge_is_running(struct txn *txn, struct span user, struct span conversation);
 
 /* True when the conversation has more than one commit may remove. */
-bool purge_is_large(struct txn *txn, struct span user, struct span conversation);
+bool purge_is_large(struct txn *txn, const struct conversation_place *place);
 
 /* Removes the conversation whose record (not pointing into the store) this is: at once, or with a purge entry for the
- * rest when it is large. Returns how many records it removed. */
-size_t purge_conversation(struct work *work, struct span user, const struct conversation_record *record);
+ * rest when it is large. The place is not its any more. Returns how many records it removed. */
+size_t purge_conversation(struct work *work, struct conversation_place *place,
+                          const struct conversation_record *record);
 
-/* Hides the user and begins the removal, unless that was done before. Returns false when there is nothing to
- * remove. */
-bool purge_begin_user(struct work *work, struct span user);
+/* Hides the user and begins the removal, unless that was done before. Returns 1, or 0 when there is nothing to remove,
+ * or -ERROR_RECORD_DAMAGED when it cannot be found out what is the user's. */
+int purge_begin_user(struct work *work, struct span user, struct error *error);
 
 /* Removes conversations whose time is over. Returns how many records it removed. */
 size_t purge_due(struct work *work, const struct purge_budget *budget);

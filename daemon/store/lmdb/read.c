@@ -15,13 +15,11 @@ static int read_get_conversation(struct read *read)
 
 static int message_id_find(struct read *read, struct span id, uint64_t *ret_seq)
 {
-    const struct store_op *op = read->op;
-    struct key key = key_message_id(op->user, op->conversation, id);
-    struct span value;
-    if (!txn_get(read->txn, TABLE_MESSAGE_IDS, key_span(&key), &value)) {
+    enum get_result found = place_get_message_id(read->txn, &read->head.place, id, ret_seq);
+    if (found == GET_MISSING) {
         return error_set(read->error, ERROR_MESSAGE_NOT_FOUND, "the conversation has no message of this message_id");
     }
-    return key_parse_seq(value, ret_seq) ? record_damaged(read->error, "message_id", key_span(&key)) : 0;
+    return found == GET_DAMAGED ? message_id_damaged(read->error, &read->head.place, id) : 0;
 }
 
 static int read_get_message(struct read *read)
@@ -29,7 +27,7 @@ static int read_get_message(struct read *read)
     const struct store_op *op = read->op;
     uint64_t seq = op->message.seq;
     struct message_record record;
-    struct span value;
+    struct span value = {0};
     if (seq == 0) {
         int rc = message_id_find(read, op->message.message_id, &seq);
         if (rc) {
@@ -39,11 +37,8 @@ static int read_get_message(struct read *read)
     if (seq == 0 || seq > KEY_SEQ_MAX) {
         return message_not_found(read->error, seq);
     }
-    struct key key = key_message(op->user, op->conversation, seq);
-    if (!txn_get(read->txn, TABLE_MESSAGES, key_span(&key), &value)) {
-        return message_not_found(read->error, seq);
-    }
-    int rc = message_decode(key_span(&key), value, seq, &record, read->error);
+    enum get_result found = place_get_message(read->txn, &read->head.place, seq, &value);
+    int rc = message_decode(&read->head.place, seq, found, value, &record, read->error);
     if (rc == 0) {
         wire_put_element(&read->result->records, op->record_field,
                          op->message.basic ? record_basic_view(value) : value);
@@ -53,14 +48,13 @@ static int read_get_message(struct read *read)
 
 static int read_get_stats(struct read *read)
 {
-    struct work work = {.txn = *read->txn};
+    struct stats_entry stats = work_read_stats(read->txn);
     struct env_size size = env_size(read->env, read->txn);
-    work_load_stats(&work);
     read->result->stats = (struct store_stats){
-        .users = work.stats.users,
-        .conversations = work.stats.conversations,
-        .messages = work.stats.messages,
-        .content_bytes = work.stats.content_bytes,
+        .users = stats.users,
+        .conversations = stats.conversations,
+        .messages = stats.messages,
+        .content_bytes = stats.content_bytes,
         .used_bytes = size.used_bytes,
         .file_bytes = size.file_bytes,
         .commit_id = txn_id(read->txn),
@@ -96,7 +90,7 @@ static int head_check(struct read *read, const struct read_row *row)
     if (head_user_is_forgotten(read->txn, op->user)) {
         return conversation_not_found(read->error);
     }
-    int rc = head_load(read->txn, op->user, op->conversation, read->now_us, &read->head, read->error);
+    int rc = head_load(read->txn, &read->layouts, op->user, op->conversation, read->now_us, &read->head, read->error);
     if (rc) {
         return rc;
     }
@@ -113,6 +107,10 @@ static int head_check(struct read *read, const struct read_row *row)
 int read_run(struct read *read)
 {
     const struct read_row *row = &read_rows[read->op->verb];
+    if (!layouts_load(read->txn, &read->layouts)) {
+        txn_fail_damaged(read->txn);
+        return 0;
+    }
     int rc = row->one_conversation ? head_check(read, row) : 0;
     rc = rc ? rc : row->run(read);
     if (rc == 0 && (read->result->records.failed || read->result->next.failed)) {

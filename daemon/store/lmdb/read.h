@@ -8,6 +8,7 @@
 
 struct read {
     struct txn *txn;
+    struct layouts layouts; /* loaded by read_run */
     struct env *env;
     const struct store_op *op;
     const struct limits *limits;

@@ -21,57 +21,39 @@ struct side {
 /* A list under way. */
 struct run {
     struct read *read;
-    struct key prefix;
-    struct cursor cursor;
+    struct message_cursor cursor;
     struct side below;
     struct side above;
 };
 
-/* Where a seq's key is or would be; a seq no message can have counts as beyond the last. */
-static struct key run_key(const struct run *run, uint64_t seq)
-{
-    const struct store_op *op = run->read->op;
-    return seq <= KEY_SEQ_MAX ? key_message(op->user, op->conversation, seq)
-                              : key_conversation_end(op->user, op->conversation);
-}
-
-static bool cursor_seek_seq(struct run *run, uint64_t seq)
-{
-    struct key key = run_key(run, seq);
-    return cursor_seek(&run->cursor, key_span(&key));
-}
-
-static bool cursor_seek_below_seq(struct run *run, uint64_t seq)
-{
-    struct key key = run_key(run, seq);
-    return cursor_seek_below(&run->cursor, key_span(&key));
-}
-
-static bool cursor_is_inside(const struct run *run)
-{
-    return span_starts_with(run->cursor.key, key_span(&run->prefix));
-}
-
-/* Collects up to the limit, from where the cursor is, as long as it is inside the conversation. */
-static int side_collect(struct run *run, struct side *side, bool found, bool (*step)(struct cursor *cursor))
+/* Collects up to the limit, from where the cursor is. */
+static int side_collect(struct run *run, struct side *side, bool found, bool (*step)(struct message_cursor *cursor))
 {
     struct read *read = run->read;
     size_t limit = read->op->messages.limit;
-    while (found && side->count < limit && cursor_is_inside(run)) {
+    while (found && side->count < limit) {
         struct message_record record;
-        struct span value = run->cursor.value;
-        uint64_t seq = 0;
-        key_parse_message(run->cursor.key, key_span(&run->prefix), &seq); /* stays 0 for a damaged key */
-        int rc = message_decode(run->cursor.key, value, seq, &record, read->error);
+        int rc = message_decode_at(&run->cursor, &record, read->error);
         if (rc) {
             return rc;
         }
-        side->entries[side->count].seq = seq;
+        struct span value = run->cursor.record;
+        side->entries[side->count].seq = run->cursor.seq;
         side->entries[side->count].record = read->op->messages.basic ? record_basic_view(value) : value;
         side->count++;
         found = step(&run->cursor);
     }
     return 0;
+}
+
+static bool seek(struct run *run, uint64_t seq)
+{
+    return message_cursor_seek(&run->cursor, seq);
+}
+
+static bool seek_below(struct run *run, uint64_t seq)
+{
+    return message_cursor_seek_below(&run->cursor, seq);
 }
 
 /* Both sides as the anchor wants them. The anchor's own message, for AROUND, is the first one above. */
@@ -80,16 +62,16 @@ static int run_collect(struct run *run)
     uint64_t seq = run->read->op->messages.seq;
     switch (run->read->op->messages.anchor) {
     case STORE_LATEST:
-        return side_collect(run, &run->below, cursor_seek_below_seq(run, UINT64_MAX), cursor_previous);
+        return side_collect(run, &run->below, seek_below(run, UINT64_MAX), message_cursor_previous);
     case STORE_BEFORE:
-        return side_collect(run, &run->below, cursor_seek_below_seq(run, seq), cursor_previous);
+        return side_collect(run, &run->below, seek_below(run, seq), message_cursor_previous);
     case STORE_AFTER:
-        return side_collect(run, &run->above, cursor_seek_seq(run, seq < UINT64_MAX ? seq + 1 : seq), cursor_next);
+        return side_collect(run, &run->above, seek(run, seq < UINT64_MAX ? seq + 1 : seq), message_cursor_next);
     case STORE_AROUND:
         break;
     }
-    int rc = side_collect(run, &run->above, cursor_seek_seq(run, seq), cursor_next);
-    return rc ? rc : side_collect(run, &run->below, cursor_seek_below_seq(run, seq), cursor_previous);
+    int rc = side_collect(run, &run->above, seek(run, seq), message_cursor_next);
+    return rc ? rc : side_collect(run, &run->below, seek_below(run, seq), message_cursor_previous);
 }
 
 /* Takes the nearest first, from both sides in turn, until the limit or the bytes are reached. */
@@ -142,16 +124,16 @@ static void run_look_beyond(struct run *run)
         first = run->below.entries[run->below.taken - 1].seq;
         last = run->above.taken > 0 ? last : run->below.entries[0].seq;
     }
-    result->has_more_before = cursor_seek_below_seq(run, first) && cursor_is_inside(run);
-    result->has_more_after = cursor_seek_seq(run, last < UINT64_MAX ? last + 1 : last) && cursor_is_inside(run);
+    result->has_more_before = seek_below(run, first);
+    result->has_more_after = seek(run, last < UINT64_MAX ? last + 1 : last);
 }
 
 int read_list_messages(struct read *read)
 {
     const struct store_op *op = read->op;
-    struct run run = {.read = read, .prefix = key_conversation_prefix(op->user, op->conversation)};
+    struct run run = {.read = read};
     assert(op->messages.limit >= 1 && op->messages.limit <= RUN_MAX);
-    run.cursor = cursor_open(read->txn, TABLE_MESSAGES);
+    message_cursor_open(read->txn, &read->head.place, &run.cursor);
     int rc = run_collect(&run);
     if (rc == 0) {
         run_choose(&run);
@@ -159,6 +141,6 @@ int read_list_messages(struct read *read)
         run_look_beyond(&run);
         read->result->last_seq = read->head.record.last_seq;
     }
-    cursor_close(&run.cursor);
+    message_cursor_close(&run.cursor);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "store/lmdb/env.h"
 #include "store/lmdb/marker.h"
+#include "store/lmdb/migrate.h"
 #include "store/lmdb/read.h"
 #include "store/lmdb/readers.h"
 #include "store/lmdb/writer.h"
@@ -15,7 +16,7 @@
 #define VERSION_OF(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 #define ENGINE_VERSION                  VERSION_OF(MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH)
 
-static const uint32_t readable_layouts[] = {MARKER_LAYOUT};
+static const uint32_t readable_layouts[] = {1, 2};
 
 struct store {
     struct env *env;
@@ -32,6 +33,8 @@ static int store_start(struct store *store, const struct store_config *config, s
         .map_bytes = config->map_bytes,
         .disk_reserve_bytes = config->disk_reserve_bytes,
         .now_us = store->wall_clock_us(),
+        .create_layout = config->create_layout,
+        .refuse_older = config->migrate == STORE_MIGRATE_REFUSE,
     };
     int rc = env_open(&env_config, &store->env, error);
     if (rc) {
@@ -44,6 +47,11 @@ static int store_start(struct store *store, const struct store_config *config, s
         .wall_clock_us = store->wall_clock_us,
         .fatal = config->fatal,
         .fatal_arg = config->fatal_arg,
+        .migrate = {.mode = config->migrate,
+                    .to = config->migrate_to ? config->migrate_to : MARKER_LAYOUT,
+                    .slice_records = config->migrate_slice_records,
+                    .event = config->event,
+                    .event_arg = config->event_arg},
     };
     rc = writer_start(&writer_config, &store->writer, error);
     if (rc) {
@@ -122,15 +130,31 @@ bool store_takes_writes(struct store *store)
     return writer_takes_writes(store->writer);
 }
 
-struct store_info store_describe(const struct store *store)
+struct store_info store_describe(struct store *store)
 {
-    (void)store;
+    struct txn txn = readers_take(&store->readers);
+    struct marker marker = {.layout = MARKER_LAYOUT};
+    migrate_read_marker(&txn, &marker);
+    readers_give(&store->readers, &txn);
     return (struct store_info){
         .engine_version = ENGINE_VERSION,
-        .layout = MARKER_LAYOUT,
+        .layout = marker.layout,
         .readable_layouts = readable_layouts,
         .readable_count = sizeof(readable_layouts) / sizeof(readable_layouts[0]),
     };
+}
+
+void store_migration(struct store *store, struct store_migration *ret)
+{
+    struct migration_entry entry;
+    struct store_migration migration = {.seconds_left = -1};
+    struct txn txn = readers_take(&store->readers);
+    if (migrate_progress(&txn, &entry) || migrate_last(&txn, &entry)) {
+        migration = migrate_tell(&entry);
+    }
+    readers_give(&store->readers, &txn);
+    writer_show_migration(store->writer, &migration);
+    *ret = migration;
 }
 
 struct store *store_close(struct store *store)

@@ -28,7 +28,7 @@ static bool txn_keep(struct txn *txn, int rc)
 
 bool txn_get(struct txn *txn, enum table table, struct span key, struct span *ret)
 {
-    if (txn->rc) {
+    if (txn->rc || txn->tables[table] == TXN_TABLE_CLOSED) {
         return false;
     }
     MDB_val lmdb_key = value_of(key);
@@ -40,16 +40,29 @@ bool txn_get(struct txn *txn, enum table table, struct span key, struct span *re
     return true;
 }
 
-void txn_put(struct txn *txn, enum table table, struct span key, struct span value)
+static int value_put(struct txn *txn, enum table table, struct span key, struct span value, unsigned flags)
 {
     assert(key.size > 0 && value.size > 0);
-    if (txn->rc) {
-        return;
-    }
     MDB_val lmdb_key = value_of(key);
     MDB_val lmdb_value = value_of(value);
-    txn->writes++;
-    txn_keep(txn, mdb_put(txn->handle, txn->tables[table], &lmdb_key, &lmdb_value, 0));
+    return mdb_put(txn->handle, txn->tables[table], &lmdb_key, &lmdb_value, flags);
+}
+
+void txn_put(struct txn *txn, enum table table, struct span key, struct span value)
+{
+    if (!txn->rc) {
+        txn->writes++;
+        txn_keep(txn, value_put(txn, table, key, value, 0));
+    }
+}
+
+void txn_put_last(struct txn *txn, enum table table, struct span key, struct span value)
+{
+    if (!txn->rc) {
+        int rc = value_put(txn, table, key, value, MDB_APPEND);
+        txn->writes++;
+        txn_keep(txn, rc == MDB_KEYEXIST ? value_put(txn, table, key, value, 0) : rc);
+    }
 }
 
 bool txn_delete(struct txn *txn, enum table table, struct span key)
@@ -65,6 +78,15 @@ bool txn_delete(struct txn *txn, enum table table, struct span key)
     return true;
 }
 
+uint64_t txn_count(struct txn *txn, enum table table)
+{
+    MDB_stat stat = {0};
+    if (!txn->rc && txn->tables[table] != TXN_TABLE_CLOSED) {
+        txn->rc = mdb_stat(txn->handle, txn->tables[table], &stat);
+    }
+    return stat.ms_entries;
+}
+
 uint64_t txn_id(const struct txn *txn)
 {
     assert(txn->handle);
@@ -78,10 +100,17 @@ void txn_fail_memory(struct txn *txn)
     }
 }
 
+void txn_fail_damaged(struct txn *txn)
+{
+    if (!txn->rc) {
+        txn->rc = MDB_CORRUPTED;
+    }
+}
+
 struct cursor cursor_open(struct txn *txn, enum table table)
 {
     struct cursor cursor = {.txn = txn};
-    if (!txn->rc) {
+    if (!txn->rc && txn->tables[table] != TXN_TABLE_CLOSED) {
         txn->rc = mdb_cursor_open(txn->handle, txn->tables[table], &cursor.handle);
     }
     return cursor;
@@ -97,7 +126,7 @@ void cursor_close(struct cursor *cursor)
 
 static bool cursor_move(struct cursor *cursor, struct span key, MDB_cursor_op move)
 {
-    if (cursor->txn->rc) {
+    if (cursor->txn->rc || !cursor->handle) {
         return false;
     }
     MDB_val lmdb_key = value_of(key);

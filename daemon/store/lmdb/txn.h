@@ -12,15 +12,24 @@
 
 enum table {
     TABLE_META,
-    TABLE_CONVERSATIONS,
+    TABLE_DEADLINES,
+    TABLE_PURGES,
+    TABLE_QUARANTINE,
+    TABLE_SHARED_COUNT, /* those below belong to a layout */
+    /* Layout 1. */
+    TABLE_CONVERSATIONS = TABLE_SHARED_COUNT,
     TABLE_MESSAGES,
     TABLE_MESSAGE_IDS,
     TABLE_RECENCY,
     TABLE_REQUESTS,
-    TABLE_DEADLINES,
-    TABLE_PURGES,
+    /* Layout 2. */
+    TABLE_2_USERS,
+    TABLE_2_DATA,
     TABLE_COUNT
 };
+
+/* In txn.tables: the data file has no such table, and it counts as empty. */
+#define TXN_TABLE_CLOSED UINT32_MAX
 
 struct txn {
     MDB_txn *handle; /* NULL when it did not begin */
@@ -34,14 +43,23 @@ bool txn_get(struct txn *txn, enum table table, struct span key, struct span *re
 
 void txn_put(struct txn *txn, enum table table, struct span key, struct span value);
 
+/* The same, cheaper when the key is above all others of the table. */
+void txn_put_last(struct txn *txn, enum table table, struct span key, struct span value);
+
 /* False: there was none. */
 bool txn_delete(struct txn *txn, enum table table, struct span key);
+
+/* How many entries the table has. */
+uint64_t txn_count(struct txn *txn, enum table table);
 
 /* The number of the commit it will be, or that it sees. The transaction must have begun. */
 uint64_t txn_id(const struct txn *txn);
 
 /* Makes the transaction fail as LMDB would: ENOMEM. */
 void txn_fail_memory(struct txn *txn);
+
+/* The same for a record without which nothing can go on: MDB_CORRUPTED. */
+void txn_fail_damaged(struct txn *txn);
 
 /* A place in a table. Close it before the next write through the txn, and before the txn ends. Not to be moved. */
 struct cursor {

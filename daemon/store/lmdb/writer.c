@@ -14,7 +14,8 @@ enum {
     SLICE_US = 4 * CLOCK_MILLISECOND_US,
     SLICE_PAUSE_US = 20 * CLOCK_MILLISECOND_US, /* between slices while operations wait: they come first */
     FAILED_PAUSE_US = CLOCK_SECOND_US,
-    LOOK_US = CLOCK_SECOND_US, /* the wall clock may jump, the disk may fill or empty */
+    LOOK_US = CLOCK_SECOND_US,           /* the wall clock may jump, the disk may fill or empty */
+    BUSY_US = 50 * CLOCK_MILLISECOND_US, /* since the last operation: more are to be expected */
     READER_CHECK_US = 10 * CLOCK_SECOND_US,
     SCRATCH_KEEP_BYTES = 1024 * 1024,
     FATAL_TEXT_BYTES = 200,
@@ -27,6 +28,7 @@ struct writer {
     struct batch batch;
     struct buffer scratch;
     struct key rotation;
+    struct migrate_driver migration;
     /* What the last commit left to be done. */
     bool purge_pending;
     int64_t next_deadline_us; /* wall clock */
@@ -34,6 +36,7 @@ struct writer {
     int64_t next_slice_us;
     int64_t next_reader_check_us;
     int64_t next_look_us;
+    int64_t last_batch_us;
     atomic_bool takes_writes;
     atomic_ullong commits;
     atomic_ullong changes;
@@ -48,7 +51,7 @@ static int64_t wall_now(const struct writer *writer)
 static struct work work_begin(struct writer *writer)
 {
     struct work work = {.txn = env_begin(writer->config.env), .now_us = wall_now(writer), .scratch = &writer->scratch};
-    work_load_stats(&work);
+    work_load(&work);
     return work;
 }
 
@@ -64,7 +67,7 @@ static void writer_die(struct writer *writer, int rc)
 /* Commits. Returns 0, or the error of a transaction that stored nothing. */
 static int work_commit(struct writer *writer, struct work *work)
 {
-    work_save_stats(work);
+    work_save(work);
     bool pending = purge_is_pending(&work->txn);
     int64_t deadline = purge_next_deadline(&work->txn);
     bool wrote = work->txn.writes > 0;
@@ -133,11 +136,12 @@ static void batch_run(struct writer *writer)
     int rc = batch_commit(writer, &work);
     if (rc && writer->batch.count > 1) {
         batch_run_singly(writer);
-        return;
+    } else {
+        for (size_t i = 0; i < writer->batch.count; i++) {
+            batch_answer_one(&writer->batch, i, rc);
+        }
     }
-    for (size_t i = 0; i < writer->batch.count; i++) {
-        batch_answer_one(&writer->batch, i, rc);
-    }
+    writer->last_batch_us = clock_monotonic_us();
 }
 
 static void forget_finish(struct writer *writer, const struct purge_done *done, uint64_t commit_id)
@@ -181,6 +185,102 @@ static bool slice_is_due(const struct writer *writer)
     return work && clock_monotonic_us() >= writer->next_slice_us;
 }
 
+static bool rc_is_no_room(int rc)
+{
+    struct error error;
+    return rc != MDB_TXN_FULL && txn_error(rc, &error) == -ERROR_DISK_FULL;
+}
+
+/* A slice of the migration stored nothing; rc is LMDB's, or 0 when it failed of itself. */
+static void migration_fail(struct writer *writer, int rc, const char *why)
+{
+    struct error error = {0};
+    struct migration_entry entry;
+    if (rc && rc_is_no_room(rc)) {
+        txn_error(rc, &error);
+        migrate_driver_shrink(&writer->migration, error.message);
+        return;
+    }
+    if (rc && txn_error(rc, &error) != -ERROR_RECORD_DAMAGED && !txn_error_is_passing(rc)) {
+        writer_die(writer, rc);
+    }
+    why = rc ? error.message : why;
+    struct work work = work_begin(writer);
+    migrate_note_failure(&work, why);
+    bool noted = migrate_progress(&work.txn, &entry);
+    if (work.txn.rc && !txn_error_is_passing(work.txn.rc)) {
+        env_abort(&work.txn); /* not even that can be read: no more of it until the next start */
+        entry = (struct migration_entry){.state = MIGRATION_HALTED};
+        noted = true;
+    } else if (work_commit(writer, &work)) {
+        noted = false;
+    }
+    migrate_driver_failed(&writer->migration, why, noted ? &entry : NULL);
+}
+
+static bool operation_waits(void *arg)
+{
+    struct writer *writer = arg;
+    return !queue_is_empty(&writer->queue) || queue_is_stopped(&writer->queue);
+}
+
+/* Moves a bounded part of what is to be migrated, in a commit of its own. While operations come anyway its time is
+ * short; else it is long, and the first operation ends it. */
+static void migration_run(struct writer *writer, bool busy)
+{
+    char why[MIGRATE_WHY_BYTES];
+    struct migration_entry entry = {0};
+    int64_t begun = clock_monotonic_us();
+    struct work work = work_begin(writer);
+    room_check(writer, &work.txn);
+    if (!work.txn.rc && !atomic_load(&writer->takes_writes)) {
+        env_abort(&work.txn);
+        migrate_driver_pause(&writer->migration, "the disk has no room left");
+        return;
+    }
+    struct migrate_budget budget = migrate_driver_budget(&writer->migration, busy);
+    budget.is_interrupted = busy ? NULL : operation_waits;
+    budget.arg = writer;
+    enum migrate_result result = migrate_slice(&work, &budget, why);
+    if (result == MIGRATE_FAILED) {
+        int failure = work.txn.rc;
+        env_abort(&work.txn);
+        migration_fail(writer, failure, why);
+        return;
+    }
+    if (!migrate_progress(&work.txn, &entry)) {
+        migrate_last(&work.txn, &entry);
+    }
+    int rc = work_commit(writer, &work);
+    if (rc) {
+        migration_fail(writer, rc, why);
+    } else {
+        migrate_driver_moved(&writer->migration, result, &entry, begun, busy);
+    }
+}
+
+static void migration_step(struct writer *writer)
+{
+    if (migrate_driver_wait(&writer->migration) > 0) {
+        return;
+    }
+    if (writer->migration.to_start) {
+        struct work work = work_begin(writer);
+        migrate_driver_begin(&writer->migration, &work);
+        int rc = work_commit(writer, &work);
+        if (rc) {
+            struct error error;
+            txn_error(rc, &error);
+            migrate_driver_pause(&writer->migration, error.message);
+        } else {
+            migrate_driver_begun(&writer->migration);
+        }
+        return;
+    }
+    bool busy = !queue_is_empty(&writer->queue) || clock_monotonic_us() - writer->last_batch_us < (int64_t)BUSY_US;
+    migration_run(writer, busy);
+}
+
 /* How long the thread may sleep when no operation comes. */
 static int64_t idle_time(const struct writer *writer)
 {
@@ -192,7 +292,9 @@ static int64_t idle_time(const struct writer *writer)
     }
     wait = writer->purge_pending ? 0 : wait;
     int64_t pause = writer->next_slice_us - now;
-    return wait > pause ? wait : pause;
+    wait = wait > pause ? wait : pause;
+    int64_t move = migrate_driver_wait(&writer->migration);
+    return move < wait ? move : wait;
 }
 
 /* What is due from time to time, whether operations come or not. */
@@ -227,6 +329,9 @@ static void *writer_main(void *arg)
         if (!stopping && slice_is_due(writer)) {
             slice_run(writer);
         }
+        if (!stopping) {
+            migration_step(writer);
+        }
         round_run(writer);
     }
     batch_refuse_forgets(&writer->batch);
@@ -236,6 +341,10 @@ static void *writer_main(void *arg)
 static int writer_begin(struct writer *writer, struct error *error)
 {
     int rc = writer_look(writer); /* what the last run left to be done */
+    struct txn txn = env_begin_read(writer->config.env);
+    migrate_driver_look(&writer->migration, &txn);
+    rc = rc ? rc : txn.rc;
+    env_abort(&txn);
     if (rc) {
         return error_set(error, ERROR_STARTUP, "the data file cannot be read: %s", mdb_strerror(rc));
     }
@@ -258,8 +367,10 @@ int writer_start(const struct writer_config *config, struct writer **ret_writer,
         .scratch = &writer->scratch,
     };
     queue_init(&writer->queue);
+    migrate_driver_init(&writer->migration, &config->migrate);
     int rc = writer_begin(writer, error);
     if (rc) {
+        migrate_driver_destroy(&writer->migration);
         queue_destroy(&writer->queue);
         buffer_free(&writer->scratch);
         free(writer);
@@ -281,6 +392,7 @@ struct writer *writer_stop(struct writer *writer)
 {
     queue_stop(&writer->queue);
     pthread_join(writer->thread, NULL);
+    migrate_driver_destroy(&writer->migration);
     queue_destroy(&writer->queue);
     buffer_free(&writer->scratch);
     free(writer);
@@ -297,4 +409,9 @@ void writer_add_stats(struct writer *writer, struct store_stats *stats)
     stats->commits = atomic_load(&writer->commits);
     stats->changes = atomic_load(&writer->changes);
     stats->queue_length = queue_length(&writer->queue);
+}
+
+void writer_show_migration(struct writer *writer, struct store_migration *migration)
+{
+    migrate_driver_show(&writer->migration, migration);
 }

@@ -1,9 +1,10 @@
 /* The writer's thread: the only one that changes the store. It commits the queue's operations in groups, and in
- * between removes what is to be purged, in slices. */
+ * between removes what is to be purged and moves what is to be migrated, in slices. */
 #ifndef STORE_LMDB_WRITER_H
 #define STORE_LMDB_WRITER_H
 
 #include "store/lmdb/env.h"
+#include "store/lmdb/migrate_driver.h"
 #include "store/store.h"
 
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct writer_config {
     int64_t (*wall_clock_us)(void);
     void (*fatal)(void *arg, const char *message);
     void *fatal_arg;
+    struct migrate_driver_config migrate;
 };
 
 /* Starts the thread. On failure (ERROR_STARTUP) *ret_writer is untouched. */
@@ -33,5 +35,8 @@ bool writer_takes_writes(struct writer *writer);
 
 /* Commits and changes since the start, and the length of the queue, into stats. */
 void writer_add_stats(struct writer *writer, struct store_stats *stats);
+
+/* Adds what is known of a migration to what the data file says of it. */
+void writer_show_migration(struct writer *writer, struct store_migration *migration);
 
 #endif

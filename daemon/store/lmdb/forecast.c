@@ -1,0 +1,244 @@
+/* store_forecast: everything is looked at, and the first conversations are copied to a scratch directory and migrated
+ * there for good, so that time and space are measured and not guessed. */
+#include "base/clock.h"
+#include "store/lmdb/heads.h"
+#include "store/lmdb/marker.h"
+#include "store/lmdb/migrate_offline.h"
+#include "store/lmdb/survey.h"
+#include "store/maintenance.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    TRIAL_MESSAGES = 200000,
+    COPY_BYTES = 8 * 1024 * 1024,   /* of one commit of the copy */
+    SLACK_BYTES = 24 * 1024 * 1024, /* pages that commits under way hold: three slices */
+};
+#define TRIAL_MAP_BYTES (UINT64_C(64) << 30)
+
+/* The copy under way. */
+struct trial {
+    struct env *from;
+    struct env *to;
+    const struct layout *layout;
+    struct txn source;
+    struct work work;
+    struct buffer scratch;
+    uint64_t messages;
+    uint64_t bytes; /* of keys and values, as survey counts */
+    uint64_t uncommitted;
+};
+
+static void copy_put(struct trial *trial, enum table table, struct key key, struct span value)
+{
+    buffer_clear(&trial->scratch);
+    buffer_append(&trial->scratch, value.data, value.size);
+    layout_seal(trial->layout, key_span(&key), &trial->scratch);
+    trial->bytes += key.size + trial->scratch.size;
+    trial->uncommitted += key.size + trial->scratch.size;
+    work_put_scratch(&trial->work, table, key_span(&key));
+}
+
+static struct key copy_key(const struct layout *layout, const struct place *to, enum kind kind, uint64_t seq,
+                           struct span rest)
+{
+    return kind == KIND_MESSAGE      ? layout->message_key(to, seq)
+           : kind == KIND_MESSAGE_ID ? layout->message_id_key(to, rest)
+                                     : layout->request_key(to, rest);
+}
+
+static void copy_kind(struct trial *trial, enum kind kind, const struct place *from, const struct place *to)
+{
+    const struct layout *layout = trial->layout;
+    struct key prefix = layout->conversation_prefix(from, kind);
+    struct cursor cursor = cursor_open(&trial->source, layout->tables[kind]);
+    bool more = cursor_seek(&cursor, key_span(&prefix));
+    while (more && span_starts_with(cursor.key, key_span(&prefix)) && !trial->work.txn.rc) {
+        uint64_t seq = 0;
+        struct span value = cursor.value;
+        struct span rest = span_of(cursor.key.data + prefix.size, cursor.key.size - prefix.size);
+        bool keyed =
+            kind == KIND_MESSAGE ? layout->parse_message(cursor.key, key_span(&prefix), &seq) == 0 : key_is_id(rest);
+        if (keyed && value.size > 0 && layout_open(layout, cursor.key, &value) == 0) {
+            copy_put(trial, layout->tables[kind], copy_key(layout, to, kind, seq, rest), value);
+            trial->messages += kind == KIND_MESSAGE;
+        }
+        more = cursor_next(&cursor);
+    }
+    cursor_close(&cursor);
+}
+
+static void copy_head(struct trial *trial, const struct place *from, const struct place *to)
+{
+    struct conversation_record head;
+    struct span value;
+    struct key key = trial->layout->head_key(from);
+    enum table table = trial->layout->tables[KIND_HEAD];
+    if (!txn_get(&trial->source, table, key_span(&key), &value) || layout_open(trial->layout, key_span(&key), &value) ||
+        record_get_conversation(value, &head)) {
+        return;
+    }
+    const struct recency_entry entry = {
+        .archived = head.archived, .deleted = head.delete_time_us != 0, .gone_time_us = record_gone_time(&head)};
+    struct buffer recency = {0};
+    entry_put_recency(&recency, &entry);
+    copy_put(trial, table, trial->layout->head_key(to), value);
+    copy_put(trial, trial->layout->tables[KIND_RECENCY], trial->layout->recency_key(to, head.activity_time_us),
+             buffer_span(&recency));
+    buffer_free(&recency);
+    trial->work.stats.messages += head.message_count;
+    trial->work.stats.conversations++;
+}
+
+static void copy_begin(struct trial *trial)
+{
+    trial->work = (struct work){.txn = env_begin(trial->to), .now_us = clock_wall_us(), .scratch = &trial->scratch};
+    work_load(&trial->work);
+    trial->uncommitted = 0;
+}
+
+static int copy_commit(struct trial *trial)
+{
+    work_save(&trial->work);
+    return env_commit(trial->to, &trial->work.txn);
+}
+
+/* Returns LMDB's error. */
+static int copy_run(struct trial *trial)
+{
+    static const enum kind kinds[] = {KIND_MESSAGE_ID, KIND_REQUEST, KIND_MESSAGE};
+    struct buffer memory[2] = {{0}};
+    struct place after = {.layout = trial->layout};
+    struct place from;
+    int rc = 0;
+    copy_begin(trial);
+    for (size_t i = 0; rc == 0 && trial->messages < TRIAL_MESSAGES &&
+                       trial->layout->next_conversation(&trial->source, &after, &from, &memory[i % 2]);
+         i++) {
+        if (from.damaged.size > 0) {
+            break; /* the survey has told of it */
+        }
+        struct place to = {.layout = trial->layout, .user = from.user, .conversation = from.conversation};
+        trial->layout->create(&trial->work, &to);
+        for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+            copy_kind(trial, kinds[k], &from, &to);
+        }
+        copy_head(trial, &from, &to);
+        after = from;
+        if (trial->uncommitted >= COPY_BYTES) {
+            rc = copy_commit(trial);
+            copy_begin(trial);
+        }
+    }
+    rc = rc ? rc : trial->source.rc;
+    int last = copy_commit(trial);
+    buffer_free(&memory[0]);
+    buffer_free(&memory[1]);
+    return rc ? rc : last;
+}
+
+static uint64_t used_bytes(struct env *env)
+{
+    struct txn txn = env_begin_read(env);
+    uint64_t used = env_size(env, &txn).used_bytes;
+    env_abort(&txn);
+    return used;
+}
+
+/* Migrates the copy, and predicts from it. */
+static int trial_migrate(struct trial *trial, struct store_forecast *forecast, struct error *error)
+{
+    const struct offline offline = {.env = trial->to, .wall_clock_us = clock_wall_us};
+    int64_t begun = clock_monotonic_us();
+    int rc = offline_migrate(&offline, forecast->to, error);
+    if (rc) {
+        return rc;
+    }
+    double seconds = (double)(clock_monotonic_us() - begun) / CLOCK_SECOND_US;
+    double share = trial->bytes > 0 ? (double)forecast->survey.bytes / (double)trial->bytes : 1;
+    forecast->trial_messages = trial->messages;
+    forecast->trial_seconds = seconds;
+    /* The trial's data is small and in order; the survey has just read all of it as it really lies. */
+    forecast->predicted_seconds = seconds * share + forecast->survey_seconds;
+    uint64_t used = used_bytes(trial->from);
+    forecast->predicted_used_bytes = (uint64_t)((double)used_bytes(trial->to) * share);
+    uint64_t larger = used > forecast->predicted_used_bytes ? used : forecast->predicted_used_bytes;
+    uint64_t largest = larger + SLACK_BYTES;
+    forecast->predicted_file_bytes = largest > forecast->file_bytes ? largest : forecast->file_bytes;
+    forecast->needed_bytes = forecast->predicted_file_bytes - forecast->file_bytes;
+    return 0;
+}
+
+static void scratch_remove(const char *directory)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb", "chatlogd.lock"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, names[i]) < sizeof(path)) {
+            unlink(path);
+        }
+    }
+    rmdir(directory);
+}
+
+static int trial_run(struct env *env, const char *directory, struct store_forecast *forecast, struct error *error)
+{
+    struct trial trial = {.from = env, .layout = layout_of(forecast->from)};
+    struct env_config config = {.data_dir = directory,
+                                .map_bytes = TRIAL_MAP_BYTES,
+                                .now_us = clock_wall_us(),
+                                .create_layout = forecast->from};
+    int rc = env_open(&config, &trial.to, error);
+    if (rc) {
+        return rc;
+    }
+    trial.source = env_begin_read(env);
+    int failure = copy_run(&trial);
+    env_abort(&trial.source);
+    rc = failure ? error_set(error, ERROR_STARTUP, "the trial copy failed: %s", mdb_strerror(failure))
+                 : trial_migrate(&trial, forecast, error);
+    buffer_free(&trial.scratch);
+    env_close(trial.to);
+    return rc;
+}
+
+static int scratch_trial(struct env *env, const char *data_dir, struct store_forecast *forecast, struct error *error)
+{
+    char directory[PATH_MAX];
+    if ((size_t)snprintf(directory, sizeof(directory), "%s/trial-XXXXXX", data_dir) >= sizeof(directory) ||
+        !mkdtemp(directory)) {
+        return error_set(error, ERROR_STARTUP, "%s: cannot make a directory for the trial", data_dir);
+    }
+    int rc = trial_run(env, directory, forecast, error);
+    scratch_remove(directory);
+    return rc;
+}
+
+int store_forecast(const struct store_config *config, uint32_t to, struct store_forecast *ret, struct error *error)
+{
+    struct env *env;
+    struct store_status status;
+    struct env_config env_config = {
+        .data_dir = config->data_dir, .map_bytes = config->map_bytes, .disk_reserve_bytes = config->disk_reserve_bytes};
+    int rc = store_status(config, &status, error);
+    if (rc == 0 && (status.layout != status.target || !migrate_step_find(status.layout, to))) {
+        rc = error_set(error, ERROR_STARTUP,
+                       status.layout == to ? "%s has that layout already" : "%s: no such migration can begin now",
+                       config->data_dir);
+    }
+    rc = rc ? rc : env_open_read_only(&env_config, &env, error);
+    if (rc) {
+        return rc;
+    }
+    *ret = (struct store_forecast){
+        .from = status.layout, .to = to, .file_bytes = status.file_bytes, .free_bytes = status.free_bytes};
+    int64_t begun = clock_monotonic_us();
+    rc = survey_run(env, &ret->survey, error);
+    ret->survey_seconds = (double)(clock_monotonic_us() - begun) / CLOCK_SECOND_US;
+    rc = rc ? rc : scratch_trial(env, config->data_dir, ret, error);
+    env_close(env);
+    return rc;
+}

@@ -1,0 +1,55 @@
+#include "store/lmdb/layout.h"
+
+#include "base/crc32c.h"
+
+/* All there are, in order. */
+static const struct layout *const layouts[] = {&layout_1, &layout_2};
+enum { LAYOUT_COUNT = sizeof(layouts) / sizeof(layouts[0]) };
+
+const struct layout *layout_of(uint32_t number)
+{
+    for (size_t i = 0; i < LAYOUT_COUNT; i++) {
+        if (layouts[i]->number == number) {
+            return layouts[i];
+        }
+    }
+    return NULL;
+}
+
+const struct layout *layout_newest(void)
+{
+    return layouts[LAYOUT_COUNT - 1];
+}
+
+void layout_seal(const struct layout *layout, struct span key, struct buffer *value)
+{
+    if (!layout->sealed || value->failed) {
+        return;
+    }
+    uint32_t sum = crc32c_add(crc32c_add(0, key), buffer_span(value));
+    uint8_t bytes[LAYOUT_SEAL_BYTES];
+    for (unsigned i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(sum >> 8 * i);
+    }
+    buffer_append(value, bytes, sizeof(bytes));
+}
+
+int layout_open(const struct layout *layout, struct span key, struct span *value)
+{
+    if (!layout->sealed) {
+        return 0;
+    }
+    if (value->size < LAYOUT_SEAL_BYTES) {
+        return -1;
+    }
+    struct span inner = span_of(value->data, value->size - LAYOUT_SEAL_BYTES);
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < LAYOUT_SEAL_BYTES; i++) {
+        sum |= (uint32_t)inner.data[inner.size + i] << 8 * i;
+    }
+    if (sum != crc32c_add(crc32c_add(0, key), inner)) {
+        return -1;
+    }
+    *value = inner;
+    return 0;
+}

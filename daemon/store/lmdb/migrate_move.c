@@ -1,0 +1,372 @@
+#include "store/lmdb/migrate_move.h"
+
+#include "base/clock.h"
+#include "store/lmdb/digest.h"
+#include "store/lmdb/quarantine.h"
+
+#include <sched.h>
+#include <stdio.h>
+
+enum { CLOCK_EVERY = 16 };
+
+bool mover_failed(const struct mover *mover)
+{
+    return mover->failed || mover->work->txn.rc != 0;
+}
+
+void mover_fail(struct mover *mover, const char *why)
+{
+    if (!mover->failed) {
+        mover->failed = true;
+        snprintf(mover->why, MIGRATE_WHY_BYTES, "%s", why);
+    }
+}
+
+bool mover_has_budget(const struct mover *mover)
+{
+    const struct migrate_budget *budget = mover->budget;
+    if (mover->moved == 0) {
+        return true;
+    }
+    if (mover->moved >= budget->records || mover->bytes >= budget->bytes) {
+        return false;
+    }
+    if (mover->moved % CLOCK_EVERY != 0) {
+        return true;
+    }
+    sched_yield(); /* to a request that waits for this core */
+    return clock_monotonic_us() < budget->until_us && !(budget->is_interrupted && budget->is_interrupted(budget->arg));
+}
+
+/* What the conversation's record of a kind is called in every layout. */
+static struct key canonical_key(const struct place *place, enum kind kind, uint64_t seq, struct span id)
+{
+    switch (kind) {
+    case KIND_MESSAGE:
+        return key_message(place->user, place->conversation, seq);
+    case KIND_MESSAGE_ID:
+    case KIND_REQUEST:
+        return key_id(place->user, place->conversation, id);
+    default:
+        return key_conversation(place->user, place->conversation);
+    }
+}
+
+static struct key record_key(const struct place *place, enum kind kind, uint64_t seq, struct span id)
+{
+    switch (kind) {
+    case KIND_MESSAGE:
+        return place->layout->message_key(place, seq);
+    case KIND_MESSAGE_ID:
+        return place->layout->message_id_key(place, id);
+    case KIND_REQUEST:
+        return place->layout->request_key(place, id);
+    default:
+        return place->layout->head_key(place);
+    }
+}
+
+static bool request_is_sound(struct span record, struct buffer *answer)
+{
+    struct store_result result = {.records = *answer};
+    buffer_clear(&result.records);
+    bool sound = entry_get_request(record, 1, &result) == 0;
+    *answer = result.records;
+    return sound;
+}
+
+const char *record_damage(enum kind kind, struct span record, uint64_t seq, struct span conversation,
+                          struct buffer *answer)
+{
+    struct message_record message;
+    struct conversation_record head;
+    uint64_t value;
+    bool sound = true;
+    switch (kind) {
+    case KIND_MESSAGE:
+        sound = record_get_message(record, &message) == 0 && message.seq == seq;
+        break;
+    case KIND_MESSAGE_ID:
+        sound = key_parse_seq(record, &value) == 0;
+        break;
+    case KIND_REQUEST:
+        sound = request_is_sound(record, answer);
+        break;
+    case KIND_HEAD:
+        sound = record_get_conversation(record, &head) == 0 && span_equal(head.conversation_id, conversation);
+        break;
+    case KIND_RECENCY:
+    case KIND_COUNT:
+        break;
+    }
+    return sound ? NULL : "the bytes are not such a record";
+}
+
+/* Puts scratch under the key in the target, reads it back and adds what it finds to the target's digest. */
+static void target_put(struct mover *mover, enum table table, const struct key *key, struct span canonical)
+{
+    struct txn *txn = &mover->work->txn;
+    struct buffer *scratch = mover->work->scratch;
+    struct span stored;
+    size_t size = scratch->size;
+    layout_seal(mover->target, key_span(key), scratch);
+    if (scratch->failed) {
+        txn_fail_memory(txn);
+        return;
+    }
+    txn_put_last(txn, table, key_span(key), buffer_span(scratch));
+    bool found = txn_get(txn, table, key_span(key), &stored);
+    if (txn->rc) {
+        return;
+    }
+    if (!found || layout_open(mover->target, key_span(key), &stored) ||
+        !span_equal(stored, span_of(scratch->data, size))) {
+        mover_fail(mover, "a record that was moved reads back otherwise");
+        return;
+    }
+    digest_add(&mover->entry.target_digest[0], &mover->entry.target_digest[1], canonical, stored);
+    mover->entry.target_records++;
+}
+
+/* Copies the value that is to be moved into scratch, as the bytes the target is to have: without a checksum, or, when
+ * that is wrong, with it, so that they stay damaged. Returns what is wrong with it, or NULL. */
+static const char *source_take(struct mover *mover, enum kind kind, struct span key, struct span value, uint64_t seq,
+                               const struct place *from)
+{
+    struct buffer *scratch = mover->work->scratch;
+    struct span record = value;
+    const char *damage = layout_open(mover->source, key, &record) ? "its checksum is wrong" : NULL;
+    damage = damage ? damage : record_damage(kind, record, seq, from->conversation, &mover->answer);
+    buffer_clear(scratch);
+    buffer_append(scratch, record.data, record.size);
+    return damage;
+}
+
+static void source_count(struct mover *mover, struct span canonical)
+{
+    digest_add(&mover->entry.source_digest[0], &mover->entry.source_digest[1], canonical,
+               buffer_span(mover->work->scratch));
+    mover->entry.source_records++;
+    mover->moved++;
+    mover->bytes += canonical.size + mover->work->scratch->size;
+}
+
+static void quarantine_copy(struct mover *mover, const struct place *from, enum kind kind, struct span rest,
+                            const struct key *key, const char *damage)
+{
+    const struct quarantined found = {
+        .layout = mover->source->number,
+        .table = mover->source->tables[kind],
+        .key = key_span(key),
+        .value = buffer_span(mover->work->scratch),
+        .reason = damage,
+    };
+    quarantine_put(mover->work, from->user, from->conversation, kind, rest, &found);
+    mover->entry.quarantined++;
+}
+
+/* Moves the record the cursor is at, whose key begins with the prefix of its kind. */
+static void record_move(struct mover *mover, struct cursor *cursor, enum kind kind, const struct key *prefix,
+                        const struct place *from, const struct place *to, uint64_t *ret_seq)
+{
+    uint64_t seq = 0;
+    struct key source = cursor_copy_key(cursor);
+    struct span rest = span_of(source.bytes + prefix->size, source.size - prefix->size);
+    bool has_place = kind == KIND_MESSAGE ? mover->source->parse_message(key_span(&source), key_span(prefix), &seq) == 0
+                                          : key_is_id(rest);
+    const char *damage = source_take(mover, kind, key_span(&source), cursor->value, seq, from);
+    if (mover->work->scratch->failed) {
+        txn_fail_memory(&mover->work->txn);
+        return;
+    }
+    has_place = has_place && cursor->value.size > 0;
+    cursor_delete(cursor);
+    if (damage || !has_place) {
+        quarantine_copy(mover, from, kind, rest, &source, has_place ? damage : "its key has no place");
+    }
+    if (!has_place) {
+        mover->moved++;
+        return;
+    }
+    struct key canonical = canonical_key(from, kind, seq, rest);
+    struct key target = record_key(to, kind, seq, rest);
+    source_count(mover, key_span(&canonical));
+    target_put(mover, mover->target->tables[kind], &target, key_span(&canonical));
+    if (kind == KIND_MESSAGE) {
+        mover->entry.messages_moved++;
+        *ret_seq = seq;
+    }
+}
+
+/* Moves the conversation's records of a kind. False: there are more, or it failed. */
+static bool kind_move(struct mover *mover, enum kind kind, const struct place *from, const struct place *to,
+                      uint64_t *ret_seq)
+{
+    struct key prefix = mover->source->conversation_prefix(from, kind);
+    struct cursor cursor = cursor_open(&mover->work->txn, mover->source->tables[kind]);
+    bool more = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
+    while (more && !mover_failed(mover) && mover_has_budget(mover)) {
+        record_move(mover, &cursor, kind, &prefix, from, to, ret_seq);
+        more = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
+    }
+    cursor_close(&cursor);
+    return !more && !mover_failed(mover);
+}
+
+static void recency_put(struct mover *mover, const struct place *to, int64_t activity_us,
+                        const struct recency_entry *entry)
+{
+    struct buffer *scratch = mover->work->scratch;
+    struct key key = mover->target->recency_key(to, activity_us);
+    buffer_clear(scratch);
+    entry_put_recency(scratch, entry);
+    layout_seal(mover->target, key_span(&key), scratch);
+    work_put_scratch(mover->work, mover->target->tables[KIND_RECENCY], key_span(&key));
+}
+
+/* Of a conversation whose head cannot be read: looks for its recency entry among all of the user's. */
+static void recency_find_and_move(struct mover *mover, const struct place *from, const struct place *to)
+{
+    enum table table = mover->source->tables[KIND_RECENCY];
+    struct key prefix = mover->source->recency_prefix(from);
+    struct cursor cursor = cursor_open(&mover->work->txn, table);
+    struct recency_entry entry = {0};
+    struct key found = {0};
+    int64_t activity = 0;
+    bool more = cursor_seek(&cursor, key_span(&prefix));
+    while (more && found.size == 0 && span_starts_with(cursor.key, key_span(&prefix))) {
+        struct span conversation;
+        struct span value = cursor.value;
+        if (mover->source->parse_recency(cursor.key, key_span(&prefix), &activity, &conversation) == 0 &&
+            span_equal(conversation, from->conversation) && layout_open(mover->source, cursor.key, &value) == 0 &&
+            entry_get_recency(value, &entry) == 0) {
+            found = cursor_copy_key(&cursor);
+        }
+        more = cursor_next(&cursor);
+    }
+    cursor_close(&cursor);
+    if (found.size > 0) {
+        txn_delete(&mover->work->txn, table, key_span(&found));
+        recency_put(mover, to, activity, &entry);
+    }
+}
+
+static void recency_move(struct mover *mover, const struct place *from, const struct place *to,
+                         const struct conversation_record *head)
+{
+    const struct recency_entry entry = {
+        .archived = head->archived, .deleted = head->delete_time_us != 0, .gone_time_us = record_gone_time(head)};
+    struct key key = mover->source->recency_key(from, head->activity_time_us);
+    int64_t activity = head->activity_time_us; /* head points into scratch, which is used next */
+    txn_delete(&mover->work->txn, mover->source->tables[KIND_RECENCY], key_span(&key));
+    recency_put(mover, to, activity, &entry);
+}
+
+static void head_move(struct mover *mover, const struct place *from, const struct place *to)
+{
+    struct txn *txn = &mover->work->txn;
+    struct key source = mover->source->head_key(from);
+    struct key target = mover->target->head_key(to);
+    struct key canonical = canonical_key(from, KIND_HEAD, 0, from->conversation);
+    struct conversation_record head = {0};
+    struct span value;
+    if (!txn_get(txn, mover->source->tables[KIND_HEAD], key_span(&source), &value)) {
+        return; /* the transaction failed: the caller has seen the head */
+    }
+    const char *damage = source_take(mover, KIND_HEAD, key_span(&source), value, 0, from);
+    if (mover->work->scratch->failed) {
+        txn_fail_memory(txn);
+        return;
+    }
+    source_count(mover, key_span(&canonical));
+    size_t size = mover->work->scratch->size; /* the target's checksum goes behind it */
+    txn_delete(txn, mover->source->tables[KIND_HEAD], key_span(&source));
+    if (damage) {
+        quarantine_copy(mover, from, KIND_HEAD, span_of(NULL, 0), &source, damage);
+    }
+    target_put(mover, mover->target->tables[KIND_HEAD], &target, key_span(&canonical));
+    if (damage) {
+        recency_find_and_move(mover, from, to);
+    } else if (!mover_failed(mover) && record_get_conversation(span_of(mover->work->scratch->data, size), &head) == 0) {
+        recency_move(mover, from, to, &head);
+    }
+    mover->source->remove(mover->work, from);
+    mover->entry.conversations_moved++;
+}
+
+bool mover_move(struct mover *mover, const struct place *from, const struct place *to, uint64_t *seq)
+{
+    /* The head last: until then the conversation is the source's. */
+    static const enum kind kinds[] = {KIND_MESSAGE_ID, KIND_REQUEST, KIND_MESSAGE};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (!kind_move(mover, kinds[i], from, to, seq)) {
+            return false;
+        }
+    }
+    if (!mover_has_budget(mover)) {
+        return false;
+    }
+    head_move(mover, from, to);
+    return !mover_failed(mover);
+}
+
+bool mover_source_is_empty(struct mover *mover)
+{
+    bool found = false;
+    for (size_t i = 0; i < mover->source->own_table_count && !found; i++) {
+        struct cursor cursor = cursor_open(&mover->work->txn, mover->source->own_tables[i]);
+        found = cursor_first(&cursor);
+        cursor_close(&cursor);
+    }
+    return !found && !mover_failed(mover);
+}
+
+void mover_remove_stray(struct mover *mover, enum table table, struct span key)
+{
+    struct buffer *scratch = mover->work->scratch;
+    struct span value = {0};
+    txn_get(&mover->work->txn, table, key, &value);
+    buffer_clear(scratch);
+    buffer_append(scratch, value.data, value.size);
+    if (scratch->failed) {
+        txn_fail_memory(&mover->work->txn);
+        return;
+    }
+    const struct quarantined found = {
+        .layout = mover->source->number,
+        .table = table,
+        .key = key,
+        .value = buffer_span(scratch),
+        .reason = "it belongs to no conversation",
+    };
+    txn_delete(&mover->work->txn, table, key);
+    quarantine_put_stray(mover->work, &found);
+    mover->entry.quarantined++;
+    mover->moved++;
+    mover->bytes += key.size + value.size;
+}
+
+static bool table_sweep(struct mover *mover, enum table table)
+{
+    struct key key;
+    bool more = true;
+    while (more && !mover_failed(mover) && mover_has_budget(mover)) {
+        struct cursor cursor = cursor_open(&mover->work->txn, table);
+        more = cursor_first(&cursor);
+        key = more ? cursor_copy_key(&cursor) : (struct key){0};
+        cursor_close(&cursor);
+        if (more) {
+            mover_remove_stray(mover, table, key_span(&key));
+        }
+    }
+    return !more;
+}
+
+bool mover_sweep(struct mover *mover)
+{
+    bool done = true;
+    for (size_t i = 0; i < mover->source->own_table_count && done; i++) {
+        done = table_sweep(mover, mover->source->own_tables[i]);
+    }
+    return done && !mover_failed(mover);
+}

@@ -1,0 +1,311 @@
+/* store_verify. A conversation is looked at within one snapshot; between conversations the snapshot is renewed now and
+ * then, so that a daemon beside it can reuse pages. What compares totals is left out when a daemon wrote meanwhile. */
+#include "store/lmdb/survey.h"
+
+#include "base/clock.h"
+#include "store/lmdb/heads.h"
+#include "store/lmdb/migrate_move.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { SNAPSHOT_US = 500 * CLOCK_MILLISECOND_US, NAME_BYTES = 140 };
+
+struct survey {
+    struct env *env;
+    struct txn txn;
+    struct layouts layouts;
+    struct store_survey *found;
+    uint64_t records[2]; /* entries seen, names included: of layouts_list */
+    struct buffer answer;
+    uint64_t first_commit;
+    int64_t renew_us;
+};
+
+static void __attribute__((format(printf, 2, 3))) find(struct survey *survey, const char *format, ...)
+{
+    struct store_survey *found = survey->found;
+    va_list arguments;
+    if (found->finding_count < STORE_FINDINGS_MAX) {
+        va_start(arguments, format);
+        vsnprintf(found->findings[found->finding_count++], STORE_FINDING_BYTES, format, arguments);
+        va_end(arguments);
+    }
+}
+
+static void find_unreadable(struct survey *survey, const struct place *place, enum kind kind, struct span rest)
+{
+    static const char *const names[] = {[KIND_HEAD] = "conversation",
+                                        [KIND_MESSAGE] = "message",
+                                        [KIND_MESSAGE_ID] = "message_id",
+                                        [KIND_REQUEST] = "request",
+                                        [KIND_RECENCY] = "recency"};
+    char name[NAME_BYTES];
+    struct key key = key_conversation(place->user, place->conversation);
+    key_describe(key_span(&key), name, sizeof(name));
+    survey->found->unreadable++;
+    find(survey, "%s %s/%.*s is damaged", names[kind], name, kind == KIND_MESSAGE ? 0 : (int)rest.size,
+         (const char *)rest.data);
+}
+
+static void find_mismatch(struct survey *survey, const struct place *place, const char *what)
+{
+    char name[NAME_BYTES];
+    struct key key = key_conversation(place->user, place->conversation);
+    key_describe(key_span(&key), name, sizeof(name));
+    survey->found->mismatches++;
+    find(survey, "conversation %s: %s", name, what);
+}
+
+static void record_count(struct survey *survey, const struct place *place, size_t key_size, size_t value_size)
+{
+    struct store_survey *found = survey->found;
+    survey->records[place->layout == survey->layouts.home ? 0 : 1]++;
+    found->bytes += key_size + value_size;
+    found->largest_key = key_size > found->largest_key ? key_size : found->largest_key;
+}
+
+static void target_key_count(struct survey *survey, const struct place *place, enum kind kind, size_t rest_size)
+{
+    /* Numbers take the same room whatever they are. */
+    struct place place_newest = {.layout = layout_newest(), .user = place->user, .conversation = place->conversation};
+    struct key key = kind == KIND_RECENCY   ? place_newest.layout->recency_key(&place_newest, 0)
+                     : kind == KIND_MESSAGE ? place_newest.layout->message_key(&place_newest, 1)
+                                            : place_newest.layout->conversation_prefix(&place_newest, KIND_REQUEST);
+    size_t size = key.size + (kind == KIND_MESSAGE_ID || kind == KIND_REQUEST ? rest_size : 0);
+    struct store_survey *found = survey->found;
+    found->largest_target_key = size > found->largest_target_key ? size : found->largest_target_key;
+}
+
+/* What the messages of a conversation come to. */
+struct messages_sum {
+    uint64_t count;
+    uint64_t content_bytes;
+    uint64_t last_seq;
+};
+
+static void message_look(struct survey *survey, const struct place *place, uint64_t seq, bool keyed,
+                         const struct span *value, struct messages_sum *sum)
+{
+    struct message_record record = {0};
+    if (!keyed || !value || record_get_message(*value, &record) || record.seq != seq) {
+        survey->found->unreadable++;
+        find(survey, "message %.*s/%.*s/%" PRIu64 " is damaged", SPAN_FORMAT(place->user),
+             SPAN_FORMAT(place->conversation), seq);
+    }
+    sum->count++;
+    sum->content_bytes += record.content_size;
+    sum->last_seq = seq;
+}
+
+/* Looks at the records of a kind in one layout. */
+static void kind_look(struct survey *survey, const struct place *place, enum kind kind, struct messages_sum *sum)
+{
+    struct key prefix = place->layout->conversation_prefix(place, kind);
+    struct cursor cursor = cursor_open(&survey->txn, place->layout->tables[kind]);
+    bool more = cursor_seek(&cursor, key_span(&prefix));
+    while (more && span_starts_with(cursor.key, key_span(&prefix))) {
+        struct span value = cursor.value;
+        struct span rest = span_of(cursor.key.data + prefix.size, cursor.key.size - prefix.size);
+        bool opens = layout_open(place->layout, cursor.key, &value) == 0;
+        record_count(survey, place, cursor.key.size, cursor.value.size);
+        target_key_count(survey, place, kind, rest.size);
+        if (kind == KIND_MESSAGE) {
+            uint64_t seq = 0;
+            bool keyed = place->layout->parse_message(cursor.key, key_span(&prefix), &seq) == 0;
+            message_look(survey, place, seq, keyed, opens ? &value : NULL, sum);
+        } else if (!opens || record_damage(kind, value, 0, place->conversation, &survey->answer)) {
+            find_unreadable(survey, place, kind, rest);
+        }
+        survey->found->message_ids += kind == KIND_MESSAGE_ID;
+        survey->found->requests += kind == KIND_REQUEST;
+        more = cursor_next(&cursor);
+    }
+    cursor_close(&cursor);
+}
+
+static void recency_look(struct survey *survey, const struct place *place, const struct conversation_record *head)
+{
+    struct recency_entry entry;
+    struct span value;
+    struct key key = place->layout->recency_key(place, head->activity_time_us);
+    target_key_count(survey, place, KIND_RECENCY, 0);
+    if (!txn_get(&survey->txn, place->layout->tables[KIND_RECENCY], key_span(&key), &value)) {
+        find_mismatch(survey, place, "the list of the user's conversations lacks it");
+        return;
+    }
+    record_count(survey, place, key.size, value.size);
+    if (layout_open(place->layout, key_span(&key), &value) || entry_get_recency(value, &entry)) {
+        find_unreadable(survey, place, KIND_RECENCY, span_of(NULL, 0));
+    } else if (entry.archived != head->archived || entry.deleted != (head->delete_time_us != 0) ||
+               entry.gone_time_us != record_gone_time(head)) {
+        find_mismatch(survey, place, "the list of the user's conversations says otherwise than its head");
+    }
+}
+
+static void head_look(struct survey *survey, const struct place *place, const struct messages_sum *sum)
+{
+    struct conversation_record head;
+    struct span value;
+    struct key key = place->layout->head_key(place);
+    if (!txn_get(&survey->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value)) {
+        find_mismatch(survey, place, "it has a name and no head");
+        return;
+    }
+    record_count(survey, place, key.size, value.size);
+    if (layout_open(place->layout, key_span(&key), &value) || record_get_conversation(value, &head) ||
+        !span_equal(head.conversation_id, place->conversation)) {
+        find_unreadable(survey, place, KIND_HEAD, span_of(NULL, 0));
+        return;
+    }
+    if (head.message_count != sum->count || head.content_bytes != sum->content_bytes) {
+        find_mismatch(survey, place, "its head counts other messages or bytes than there are");
+    }
+    if (head.last_seq < sum->last_seq) {
+        find_mismatch(survey, place, "it has messages above the head's last_seq");
+    }
+    recency_look(survey, place, &head);
+}
+
+static void conversation_look(struct survey *survey, const struct place *found)
+{
+    static const enum kind kinds[] = {KIND_MESSAGE_ID, KIND_REQUEST, KIND_MESSAGE};
+    struct conversation_place place;
+    struct messages_sum sum = {0};
+    bool there = place_find(&survey->txn, &survey->layouts, found->user, found->conversation, &place) == GET_FOUND;
+    if (found->layout->has_names) {
+        survey->records[found->layout == survey->layouts.home ? 0 : 1]++;
+    }
+    if (!there || place.head.layout != found->layout || head_user_is_forgotten(&survey->txn, found->user)) {
+        return; /* the name of one that is split, or one that is being removed */
+    }
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (place.split) {
+            kind_look(survey, &place.moved, kinds[i], &sum);
+        }
+        kind_look(survey, &place.head, kinds[i], &sum);
+    }
+    head_look(survey, &place.head, &sum);
+    survey->found->conversations++;
+    survey->found->messages += sum.count;
+    survey->found->content_bytes += sum.content_bytes;
+}
+
+static bool snapshot_take(struct survey *survey)
+{
+    survey->renew_us = clock_monotonic_us() + SNAPSHOT_US;
+    if (!survey->txn.rc && !layouts_load(&survey->txn, &survey->layouts)) {
+        txn_fail_damaged(&survey->txn);
+    }
+    return !survey->txn.rc;
+}
+
+static bool snapshot_renew(struct survey *survey)
+{
+    if (clock_monotonic_us() < survey->renew_us) {
+        return true;
+    }
+    env_reset_read(&survey->txn);
+    env_renew_read(&survey->txn);
+    return snapshot_take(survey);
+}
+
+/* Looks at the conversations in one layout, users in order. */
+static void layout_look(struct survey *survey, const struct layout *layout)
+{
+    struct buffer memory[2] = {{0}};
+    struct place after = {.layout = layout};
+    struct place place;
+    struct key user = {0};
+    for (size_t i = 0; layout->next_conversation(&survey->txn, &after, &place, &memory[i % 2]); i++) {
+        if (place.damaged.size > 0) {
+            survey->found->unreadable++;
+            find(survey,
+                 "an entry that names a user or a conversation is damaged: what stands behind it was not looked at");
+            break;
+        }
+        if (!span_equal(place.user, key_span(&user))) {
+            user = key_forgotten_user(place.user);
+            survey->found->users++;
+            survey->records[layout == survey->layouts.home ? 0 : 1] += layout->has_names;
+        }
+        conversation_look(survey, &place);
+        after = place;
+        if (!snapshot_renew(survey)) {
+            break;
+        }
+    }
+    buffer_free(&memory[0]);
+    buffer_free(&memory[1]);
+}
+
+/* Of what nobody changed meanwhile: is there anything that was not met, and are the store's own counts right? */
+static void totals_compare(struct survey *survey)
+{
+    struct store_survey *found = survey->found;
+    const struct layout *list[2];
+    size_t count = layouts_list(&survey->layouts, list);
+    struct stats_entry stats = work_read_stats(&survey->txn);
+    if (txn_count(&survey->txn, TABLE_PURGES) > 0) {
+        return; /* what is being removed is neither here nor there */
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t entries = 0;
+        for (size_t k = 0; k < list[i]->own_table_count; k++) {
+            entries += txn_count(&survey->txn, list[i]->own_tables[k]);
+        }
+        if (entries != survey->records[i]) {
+            found->strays += entries > survey->records[i] ? entries - survey->records[i] : 1;
+            find(survey, "layout %" PRIu32 " has %" PRIu64 " entries, and %" PRIu64 " belong to a conversation",
+                 list[i]->number, entries, survey->records[i]);
+        }
+    }
+    if (stats.conversations != found->conversations || stats.messages != found->messages ||
+        stats.content_bytes != found->content_bytes || (count == 1 && stats.users != found->users)) {
+        found->mismatches++;
+        find(survey,
+             "the store counts %" PRIu64 " users, %" PRIu64 " conversations, %" PRIu64 " messages, %" PRIu64
+             " bytes; there are %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+             stats.users, stats.conversations, stats.messages, stats.content_bytes, found->users, found->conversations,
+             found->messages, found->content_bytes);
+    }
+}
+
+int survey_run(struct env *env, struct store_survey *ret, struct error *error)
+{
+    *ret = (struct store_survey){0};
+    struct survey survey = {.env = env, .txn = env_begin_read(env), .found = ret};
+    const struct layout *list[2];
+    size_t count = 0;
+    if (snapshot_take(&survey)) {
+        survey.first_commit = txn_id(&survey.txn);
+        count = layouts_list(&survey.layouts, list);
+    }
+    for (size_t i = count; i > 0 && !survey.txn.rc; i--) {
+        layout_look(&survey, list[i - 1]); /* the source of a migration first: what moves meanwhile is met again */
+    }
+    if (!survey.txn.rc) {
+        ret->changed_meanwhile = txn_id(&survey.txn) != survey.first_commit;
+        if (!ret->changed_meanwhile) {
+            totals_compare(&survey);
+        }
+    }
+    int rc = survey.txn.rc;
+    env_abort(&survey.txn);
+    buffer_free(&survey.answer);
+    return rc ? error_set(error, ERROR_STARTUP, "the data cannot be read: %s", mdb_strerror(rc)) : 0;
+}
+
+int store_verify(const struct store_config *config, struct store_survey *ret, struct error *error)
+{
+    struct env *env;
+    struct env_config env_config = {.data_dir = config->data_dir, .map_bytes = config->map_bytes};
+    int rc = env_open_read_only(&env_config, &env, error);
+    if (rc) {
+        return rc;
+    }
+    rc = survey_run(env, ret, error);
+    env_close(env);
+    return rc;
+}

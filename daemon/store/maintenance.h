@@ -1,0 +1,74 @@
+/* What an operator does to a data directory that no daemon serves, or looks at beside one: where a migration stands,
+ * what one would bring, whether everything is sound, and migrating here and now. Every function blocks until it is
+ * done. Of store_config they use data_dir, map_bytes, disk_reserve_bytes, event and wall_clock_us. */
+#ifndef STORE_MAINTENANCE_H
+#define STORE_MAINTENANCE_H
+
+#include "store/store.h"
+
+enum { STORE_FINDINGS_MAX = 20, STORE_FINDING_BYTES = 200 };
+
+/* Reads only, also beside a daemon. */
+struct store_status {
+    uint32_t layout;
+    uint32_t target; /* = layout: at rest */
+    uint32_t newest; /* this program's */
+    uint64_t users;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t content_bytes;
+    uint64_t used_bytes;
+    uint64_t file_bytes;
+    uint64_t free_bytes; /* on the disk beyond the reserve */
+    uint64_t quarantine; /* entries */
+    uint64_t removals;   /* under way */
+    struct store_migration migration;
+};
+int store_status(const struct store_config *config, struct store_status *ret, struct error *error);
+
+/* Everything there is, looked at record by record in snapshots of at most a second each. */
+struct store_survey {
+    uint64_t users;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t message_ids;
+    uint64_t requests;
+    uint64_t bytes; /* of keys and values */
+    uint64_t content_bytes;
+    size_t largest_key;        /* as it is */
+    size_t largest_target_key; /* in the newest layout */
+    uint64_t unreadable;       /* records whose checksum is wrong or that are no such record */
+    uint64_t mismatches;       /* records that do not fit others: counts of a head, entries of lists, totals */
+    uint64_t strays;           /* entries that belong to no conversation */
+    bool changed_meanwhile;    /* by a daemon: then totals and strays were not compared */
+    size_t finding_count;      /* of the first ones, in words */
+    char findings[STORE_FINDINGS_MAX][STORE_FINDING_BYTES];
+};
+
+/* Reads only, also beside a daemon. */
+int store_verify(const struct store_config *config, struct store_survey *ret, struct error *error);
+
+/* A migration to `to`, surveyed and tried out: the first messages are copied to a directory of their own inside the
+ * data directory, which is removed again, and really migrated there. */
+struct store_forecast {
+    uint32_t from;
+    uint32_t to;
+    struct store_survey survey;
+    double survey_seconds;
+    uint64_t file_bytes;           /* now */
+    uint64_t predicted_used_bytes; /* of data, afterwards */
+    uint64_t predicted_file_bytes; /* the largest the file gets */
+    uint64_t needed_bytes;         /* free on the disk */
+    uint64_t free_bytes;
+    uint64_t trial_messages;
+    double trial_seconds;
+    double predicted_seconds;
+};
+int store_forecast(const struct store_config *config, uint32_t to, struct store_forecast *ret, struct error *error);
+
+/* Migrates to that layout; takes the directory's lock. What was begun before is finished first. Refuses to leave behind
+ * what the layout cannot say unless accept_loss. Killed at any moment, it goes on when it is run again. */
+int store_migrate_to(const struct store_config *config, uint32_t layout, bool accept_loss, struct store_migration *ret,
+                     struct error *error);
+
+#endif

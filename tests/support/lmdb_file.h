@@ -1,0 +1,16 @@
+/* The data file of a closed store, changed through LMDB itself: for tests of what the store does about damage. */
+#ifndef SUPPORT_LMDB_FILE_H
+#define SUPPORT_LMDB_FILE_H
+
+#include "base/span.h"
+
+/* Puts, or with an empty value removes, one entry. Fails the test when that is not possible. */
+void lmdb_file_put(const char *directory, const char *table, struct span key, struct span value);
+
+/* Copies an entry's value; returns its size. Fails the test when there is none, or it is larger. */
+size_t lmdb_file_get(const char *directory, const char *table, struct span key, uint8_t *value, size_t size);
+
+/* How many entries the table has; 0 when there is no such table. */
+size_t lmdb_file_count(const char *directory, const char *table);
+
+#endif
