@@ -23,6 +23,7 @@ const struct stats_field stats_fields[] = {
     FIELD(connections),
     FIELD(connections_accepted),
     FIELD(connections_refused),
+    FIELD(damaged_records),
     {NULL, 0},
 };
 

@@ -366,6 +366,7 @@ struct chatlog_stats {
     uint64_t connections;
     uint64_t connections_accepted;
     uint64_t connections_refused;
+    uint64_t damaged_records; /* answers DATA_LOSS */
     const struct chatlog_method_stats *methods;
     size_t method_count;
     void *memory; /* the library's */

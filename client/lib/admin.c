@@ -86,6 +86,7 @@ static int read_stats(const struct chatlog_result *result, struct chatlog_stats 
         .connections = response->connections,
         .connections_accepted = response->connections_accepted,
         .connections_refused = response->connections_refused,
+        .damaged_records = response->damaged_records,
         .methods = methods,
         .method_count = response->n_methods,
         .memory = result->memory,

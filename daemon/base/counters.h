@@ -8,6 +8,7 @@ struct counters {
     atomic_ullong connections; /* open now */
     atomic_ullong connections_accepted;
     atomic_ullong connections_refused; /* over the limit, or closed for passing one */
+    atomic_ullong damaged_records;     /* answers DATA_LOSS */
 };
 
 struct method_count {

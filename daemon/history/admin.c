@@ -128,11 +128,12 @@ static void stats_reply(struct call *call, struct store_result *result)
         atomic_load_explicit(&service->counters->connections, memory_order_relaxed),
         atomic_load_explicit(&service->counters->connections_accepted, memory_order_relaxed),
         atomic_load_explicit(&service->counters->connections_refused, memory_order_relaxed),
+        atomic_load_explicit(&service->counters->damaged_records, memory_order_relaxed),
     };
     for (uint32_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         wire_put_uint(&call->payload, i + 1, numbers[i]); /* in the order of GetStatsResponse's fields */
     }
-    put_method_counts(&call->payload, 15, service->method_counts);
+    put_method_counts(&call->payload, 16, service->method_counts);
 }
 
 static const struct page_query users_query = {.filters = 0};

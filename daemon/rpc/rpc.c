@@ -19,7 +19,9 @@ enum {
 struct rpc {
     struct service service;
     struct dispatch *dispatch;
+    struct counters *counters;
     const struct log *log;
+    atomic_llong defect_logged_us; /* clock_monotonic_us of the last such line */
     atomic_bool stopping;
 };
 
@@ -44,6 +46,7 @@ struct rpc *rpc_new(const struct rpc_config *config)
         return NULL;
     }
     rpc->dispatch = dispatch;
+    rpc->counters = config->counters;
     rpc->log = config->log;
     rpc->service = (struct service){
         .store = config->store,
@@ -72,6 +75,26 @@ void rpc_stop(struct rpc *rpc)
     atomic_store(&rpc->stopping, true);
 }
 
+/* Tells the operator of what no client can mend, at most one line a second. */
+static void defect_note(const struct rpc_call *rpc_call)
+{
+    struct rpc *rpc = rpc_call->rpc;
+    const struct error *error = &rpc_call->call.error;
+    enum error_code code = error_reason_code(error->reason);
+    if (code != ERROR_INTERNAL && code != ERROR_DATA_LOSS) {
+        return;
+    }
+    if (code == ERROR_DATA_LOSS) {
+        atomic_fetch_add_explicit(&rpc->counters->damaged_records, 1, memory_order_relaxed);
+    }
+    long long now = clock_monotonic_us();
+    long long last = atomic_load(&rpc->defect_logged_us);
+    if (now - last >= CLOCK_SECOND_US && atomic_compare_exchange_strong(&rpc->defect_logged_us, &last, now)) {
+        log_error(rpc->log, "%.*s: %s: %s", SPAN_FORMAT(rpc_call->envelope.method), error_reason_name(error->reason),
+                  error->message);
+    }
+}
+
 /* The one place that answers. rc is 0, or negative with the error in call.error. */
 static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
 {
@@ -90,10 +113,8 @@ static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
         atomic_fetch_add_explicit(&rpc_call->count->calls, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&rpc_call->count->errors, rc ? 1 : 0, memory_order_relaxed);
     }
-    enum error_code code = error_reason_code(call->error.reason);
-    if (rc && (code == ERROR_INTERNAL || code == ERROR_DATA_LOSS)) {
-        log_warning(rpc_call->rpc->log, "%.*s: %s: %s", SPAN_FORMAT(rpc_call->envelope.method),
-                    error_reason_name(call->error.reason), call->error.message);
+    if (rc) {
+        defect_note(rpc_call);
     }
     buffer_append(&response, NULL, 0); /* a success without payload has no bytes, but has an address */
     rpc_call->done(rpc_call->arg, response.failed ? span_of(NULL, 0) : buffer_span(&response));

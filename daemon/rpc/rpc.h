@@ -14,7 +14,7 @@ struct rpc;
 struct rpc_config {
     struct store *store;
     const struct limits *limits;
-    const struct counters *counters;
+    struct counters *counters;
     const struct log *log;
     const char *version;
     const char *nng_version;

@@ -26,6 +26,12 @@ struct rpc_fixture *rpc_fixture_new(void)
     fixture->directory = directory_new();
     fixture->limits = LIMITS_DEFAULT;
     fixture->log = log_new(LOG_LEVEL_ERROR);
+    rpc_fixture_open(fixture);
+    return fixture;
+}
+
+void rpc_fixture_open(struct rpc_fixture *fixture)
+{
     struct store_config store = {
         .data_dir = fixture->directory,
         .limits = &fixture->limits,
@@ -47,13 +53,17 @@ struct rpc_fixture *rpc_fixture_new(void)
     };
     fixture->rpc = rpc_new(&rpc);
     assert_non_null(fixture->rpc);
-    return fixture;
+}
+
+void rpc_fixture_close(struct rpc_fixture *fixture)
+{
+    fixture->store = store_close(fixture->store);
+    fixture->rpc = rpc_free(fixture->rpc);
 }
 
 struct rpc_fixture *rpc_fixture_free(struct rpc_fixture *fixture)
 {
-    store_close(fixture->store);
-    rpc_free(fixture->rpc);
+    rpc_fixture_close(fixture);
     directory_remove(fixture->directory);
     free(fixture);
     return NULL;

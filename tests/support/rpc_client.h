@@ -32,6 +32,10 @@ struct rpc_fixture {
 struct rpc_fixture *rpc_fixture_new(void);
 struct rpc_fixture *rpc_fixture_free(struct rpc_fixture *fixture);
 
+/* Between the two the directory can be changed. */
+void rpc_fixture_close(struct rpc_fixture *fixture);
+void rpc_fixture_open(struct rpc_fixture *fixture);
+
 struct buffer fields_encode(const struct field *fields);
 
 /* Sends the bytes of a Request, waits for the Response. Free it with chatlog__v1__response__free_unpacked. */

@@ -1,4 +1,5 @@
 /* From the bytes of a Request to the bytes of its Response. */
+#include "support/lmdb_file.h"
 #include "support/rpc_client.h"
 
 #include "base/wire.h"
@@ -129,6 +130,30 @@ static void stats_count_what_is_stored_and_what_was_called(void **state)
     chatlog__v1__response__free_unpacked(response, NULL);
 }
 
+static void a_damaged_record_is_answered_as_such_and_counted(void **state)
+{
+    struct rpc_fixture *fixture = *state;
+    const struct field message[] = {{13, .text = "hello"}, {0}};
+    const struct field get[] = {{1, .text = "u"}, {2, .text = "c"}, {3, .value = 1}, {0}};
+    const struct field other[] = {{1, .text = "u"}, {2, .text = "c"}, {3, .value = 2}, {0}};
+    rpc_expect(
+        fixture, "AppendMessages",
+        (struct field[]){{1, .text = "u"}, {2, .text = "c"}, {3, .sub = message, .repeat = 2}, {4, .value = 1}, {0}},
+        "");
+    rpc_fixture_close(fixture);
+    /* Layout 2: user 1, content, conversation 1, message 1. */
+    static const uint8_t key[26] = {[7] = 1, [8] = 3, [16] = 1, [17] = 3, [25] = 1};
+    uint8_t value[256];
+    size_t size = lmdb_file_get(fixture->directory, "2.data", span_of(key, sizeof(key)), value, sizeof(value));
+    value[size / 2] ^= 1;
+    lmdb_file_put(fixture->directory, "2.data", span_of(key, sizeof(key)), span_of(value, size));
+    rpc_fixture_open(fixture);
+    rpc_expect(fixture, "GetMessage", get, "RECORD_DAMAGED");
+    rpc_expect(fixture, "GetMessage", get, "RECORD_DAMAGED");
+    rpc_expect(fixture, "GetMessage", other, "");
+    assert_int_equal(atomic_load(&fixture->counters.damaged_records), 2);
+}
+
 static void a_generic_client_can_read_the_contract(void **state)
 {
     Chatlog__V1__Response *response =
@@ -230,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(health_is_asked_of_services_that_are_served, set_up, tear_down),
         cmocka_unit_test_setup_teardown(server_info_tells_every_limit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stats_count_what_is_stored_and_what_was_called, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_damaged_record_is_answered_as_such_and_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_generic_client_can_read_the_contract, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_repeated_change_is_answered_as_the_first_time_and_made_once, set_up,
                                         tear_down),
