@@ -60,7 +60,7 @@ static void answer(void *arg, const struct fake_request *request, struct fake_re
         fake_put_bytes(&payload, 7, item.data, item.length);
     } else if (strcmp(method, "/GetStats") == 0) {
         fake_put_text(&item, 1, "m");
-        fake_put_bytes(&payload, 15, item.data, item.length);
+        fake_put_bytes(&payload, 16, item.data, item.length);
     } else if (strcmp(method, "/ListUsers") == 0) {
         fake_put_text(&payload, 1, "alice");
     } else {
