@@ -67,60 +67,6 @@ class Kill(unittest.TestCase):
                 self.kills += 1
 
     def killed_on_the_way_up(self):
-        """The daemon, killed now and then until the migration is done."""
-        while True:
-            self.data.start()
-            time.sleep(self.random.uniform(0, ALIVE_SECONDS))
-            self.data.check_alive()
-            if self.kills % CHECK_EVERY == 0:
-                self.check()
-            self.data.kill()
-            self.kills += 1
-            status = self.data.status()
-            if status["layout"] == status["target"] == NEWEST:
-                self.ups += 1
-                return
-
-    def check(self):
-        """Reads everything; returns (conversations, messages, bad)."""
-        self.process.stdin.write("check\n")
-        self.process.stdin.flush()
-        words = self.process.stdout.readline().split()
-        return int(words[1]), int(words[3]), int(words[5])
-
-    def end(self):
-        self.process.stdin.write("quit\n")
-        self.process.stdin.close()
-        status = self.process.wait(TIMEOUT)
-        self.process.stdout.close()
-        return status
-
-
-class Kill(unittest.TestCase):
-    def setUp(self):
-        self.random = random.Random(SEED)
-        self.kills = 0
-        self.ups = self.downs = 0
-        self.data = Data()
-        self.addCleanup(self.data.remove)
-
-    def killed_on_the_way_down(self):
-        """`chatlogd migrate --to 1`, killed now and then until it gets to its end."""
-        while True:
-            process = subprocess.Popen(
-                [os.environ["CHATLOGD"], "migrate", "--to", "1", "--data-dir", self.data.path],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-            try:
-                errors = process.communicate(timeout=self.random.uniform(0, ALIVE_SECONDS))[1]
-                self.assertEqual(process.returncode, 0, errors)
-                self.downs += 1
-                return
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-                self.kills += 1
-
-    def killed_on_the_way_up(self):
         """The daemon, killed now and then until the migration is done; then stopped."""
         while True:
             self.data.start()
