@@ -1,6 +1,7 @@
 /* chatlog_bench: what the daemon does in a second on this machine. Starts $CHATLOGD in a directory of its own, fills
  * it, runs every workload at several depths over one connection, and prints a row for each. */
 #include "bench/load.h"
+#include "bench/process.h"
 #include "support/daemon.h"
 
 #include <getopt.h>
@@ -67,41 +68,6 @@ static struct settings settings_parse(int count, char **arguments)
         exit(64);
     }
     return settings;
-}
-
-/* User and system time the process has used, in microseconds. */
-static double process_cpu_us(pid_t pid)
-{
-    char path[64];
-    unsigned long user = 0;
-    unsigned long system = 0;
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (!file ||
-        fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2) {
-        fprintf(stderr, "bench: cannot read %s\n", path);
-        exit(1);
-    }
-    fclose(file);
-    return (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
-}
-
-/* Memory of the process that no file backs, in KiB. */
-static unsigned long process_anonymous_kib(pid_t pid)
-{
-    char line[256];
-    unsigned long size = 0;
-    snprintf(line, sizeof(line), "/proc/%d/status", (int)pid);
-    FILE *file = fopen(line, "r");
-    while (file && fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "RssAnon: %lu", &size) == 1) {
-            break;
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-    return size;
 }
 
 static double bytes_per_message(const struct daemon *daemon, struct chatlog *client)

@@ -1,5 +1,7 @@
 #include "bench/watched.h"
 
+#include "bench/process.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -42,24 +44,6 @@ static double now_ms(void)
     return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
-/* Memory of the process that no file backs, in KiB. */
-static uint64_t anonymous_kib(pid_t pid)
-{
-    char line[256];
-    unsigned long size = 0;
-    snprintf(line, sizeof(line), "/proc/%d/status", (int)pid);
-    FILE *file = fopen(line, "re");
-    while (file && fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "RssAnon: %lu", &size) == 1) {
-            break;
-        }
-    }
-    if (file) {
-        fclose(file);
-    }
-    return size;
-}
-
 static uint64_t file_bytes(const char *path)
 {
     struct stat status;
@@ -72,7 +56,7 @@ static uint64_t file_bytes(const char *path)
 
 static void sample(struct watched *watched)
 {
-    uint64_t memory = anonymous_kib(watched->pid);
+    uint64_t memory = process_anonymous_kib(watched->pid);
     uint64_t file = file_bytes(watched->file);
     pthread_mutex_lock(&watched->mutex);
     struct watched_result *seen = &watched->seen;

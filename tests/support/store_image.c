@@ -73,13 +73,6 @@ static void user_add(struct buffer *image, struct client *client, const char *us
     image_end("a user");
 }
 
-struct buffer image_take_user(struct client *client, const char *user)
-{
-    struct buffer image = {0};
-    user_add(&image, client, user);
-    return image;
-}
-
 struct buffer image_take(struct client *client)
 {
     struct buffer image = {0};

@@ -9,9 +9,6 @@
  * called by any thread; ends the process when a list or a page does not come to an end. Free it with buffer_free. */
 struct buffer image_take(struct client *client);
 
-/* The same of one user. */
-struct buffer image_take_user(struct client *client, const char *user);
-
 /* Fails the test when the store's content is another than in the image. */
 void image_expect(struct client *client, const struct buffer *wanted, const char *what);
 
