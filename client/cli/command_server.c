@@ -28,22 +28,21 @@ int command_forget(struct session *session)
 
 int command_info(struct session *session)
 {
+    struct chatlog_migration migration = {0};
     struct chatlog_server_info info;
     struct chatlog_error error;
-    if (chatlog_get_server_info(session->client, &session->call, &info, &error) != 0) {
-        return session_fail(session, &error);
-    }
-    struct chatlog_migration migration = {0};
+    /* The migration first: one that is over by then shows in the layout that is asked for next. */
     int code = chatlog_get_migration(session->client, &session->call, &migration, &error);
-    if (code == 0 || code == CHATLOG_UNIMPLEMENTED) {
-        session->printer->info(session->out, &info, code == 0 ? &migration : NULL);
-    }
-    chatlog_migration_free(&migration);
-    chatlog_server_info_free(&info);
     if (code != 0 && code != CHATLOG_UNIMPLEMENTED) {
         return session_fail(session, &error);
     }
-    return EXIT_SUCCESS;
+    int failed = chatlog_get_server_info(session->client, &session->call, &info, &error);
+    if (!failed) {
+        session->printer->info(session->out, &info, code == 0 ? &migration : NULL);
+        chatlog_server_info_free(&info);
+    }
+    chatlog_migration_free(&migration);
+    return failed ? session_fail(session, &error) : EXIT_SUCCESS;
 }
 
 int command_stats(struct session *session)

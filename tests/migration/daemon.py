@@ -51,9 +51,11 @@ class Data:
                  *self.options, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait(TIMEOUT)
-        self.process = None
+        """Ends the daemon at once, if it runs."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(TIMEOUT)
+            self.process = None
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

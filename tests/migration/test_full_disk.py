@@ -29,6 +29,7 @@ class FullDisk(unittest.TestCase):
         self.addCleanup(os.rmdir, directory)
         self.addCleanup(subprocess.run, ["umount", directory], check=True)
         self.data = Data(os.path.join(directory, "daemon"))
+        self.addCleanup(self.data.kill)
         os.mkdir(self.data.directory)
         self.data.options = ("--disk-reserve", f"{RESERVE_MIB}M")
         self.ballast = os.path.join(directory, "ballast")
