@@ -4,7 +4,7 @@
 
 enum { VARINT_MAX_BYTES = 10, TAG_TYPE_BITS = 3 };
 
-static int varint_take(struct span *input, uint64_t *ret)
+int wire_take_varint(struct span *input, uint64_t *ret)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < input->size && i < VARINT_MAX_BYTES; i++) {
@@ -39,7 +39,7 @@ static int fixed_take(struct span *input, size_t size, uint64_t *ret)
 static int bytes_take(struct span *input, struct span *ret)
 {
     uint64_t size;
-    if (varint_take(input, &size) || size > input->size) {
+    if (wire_take_varint(input, &size) || size > input->size) {
         return -1;
     }
     *ret = span_of(input->data, (size_t)size);
@@ -55,7 +55,7 @@ int wire_next(struct span *input, struct wire_field *ret)
     struct span rest = *input;
     struct wire_field field = {0};
     uint64_t tag;
-    if (varint_take(&rest, &tag) || tag >> TAG_TYPE_BITS == 0 || tag > UINT32_MAX) {
+    if (wire_take_varint(&rest, &tag) || tag >> TAG_TYPE_BITS == 0 || tag > UINT32_MAX) {
         return -1;
     }
     field.number = (uint32_t)(tag >> TAG_TYPE_BITS);
@@ -63,7 +63,7 @@ int wire_next(struct span *input, struct wire_field *ret)
     switch (tag & 7) {
     case WIRE_VARINT:
         field.type = WIRE_VARINT;
-        rc = varint_take(&rest, &field.value);
+        rc = wire_take_varint(&rest, &field.value);
         break;
     case WIRE_FIXED64:
         field.type = WIRE_FIXED64;
@@ -99,7 +99,7 @@ static size_t varint_size(uint64_t value)
     return size;
 }
 
-static void varint_put(struct buffer *out, uint64_t value)
+void wire_put_varint(struct buffer *out, uint64_t value)
 {
     uint8_t bytes[VARINT_MAX_BYTES];
     size_t size = 0;
@@ -120,8 +120,8 @@ static uint64_t tag_of(uint32_t number, enum wire_type type)
 void wire_put_uint(struct buffer *out, uint32_t number, uint64_t value)
 {
     if (value) {
-        varint_put(out, tag_of(number, WIRE_VARINT));
-        varint_put(out, value);
+        wire_put_varint(out, tag_of(number, WIRE_VARINT));
+        wire_put_varint(out, value);
     }
 }
 
@@ -140,8 +140,8 @@ void wire_put_element(struct buffer *out, uint32_t number, struct span bytes)
 
 void wire_put_header(struct buffer *out, uint32_t number, size_t size)
 {
-    varint_put(out, tag_of(number, WIRE_BYTES));
-    varint_put(out, size);
+    wire_put_varint(out, tag_of(number, WIRE_BYTES));
+    wire_put_varint(out, size);
 }
 
 size_t wire_element_size(uint32_t number, size_t size)

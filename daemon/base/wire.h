@@ -20,6 +20,10 @@ struct wire_field {
  * well formed (groups, field number 0, over-long varints and lengths past the end count as that). */
 int wire_next(struct span *input, struct wire_field *ret);
 
+/* A number without a tag: takes it off the front of *input, or returns -1 when none stands there; appends it. */
+int wire_take_varint(struct span *input, uint64_t *ret);
+void wire_put_varint(struct buffer *out, uint64_t value);
+
 /* Append one field, or nothing when the value is 0 or empty, as proto3 does. */
 void wire_put_uint(struct buffer *out, uint32_t number, uint64_t value);
 void wire_put_bytes(struct buffer *out, uint32_t number, struct span bytes);

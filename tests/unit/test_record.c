@@ -314,7 +314,7 @@ static void index_entries_come_back_as_they_were_put(void **state)
         assert_true(read.archived == entry.archived && read.deleted == entry.deleted);
         assert_true(read.gone_time_us == entry.gone_time_us);
     }
-    const struct purge_entry purge = {1, 2, 3, UINT64_MAX, 5, 1, {{1, 0, 0}, {2, UINT64_MAX, 7}}};
+    const struct purge_entry purge = {1, 2, 3, UINT64_MAX, 5, 1, {{1, 0, 0}, {2, UINT64_MAX, 7}}, 9};
     struct purge_entry purge_read;
     buffer_clear(&out);
     entry_put_purge(&out, &purge);

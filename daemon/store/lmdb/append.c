@@ -1,4 +1,5 @@
 /* Appending messages: all or none, with the tail that is replaced. */
+#include "store/lmdb/append_journal.h"
 #include "store/lmdb/messages.h"
 
 #include <assert.h>
@@ -87,7 +88,7 @@ static int drop_check(struct change *change, uint64_t last_seq, struct tail *ret
     return 0;
 }
 
-static struct message_record message_of(const struct store_message *message, uint64_t seq, int64_t now_us)
+struct message_record append_message(const struct store_message *message, uint64_t seq, int64_t now_us)
 {
     return (struct message_record){
         .seq = seq,
@@ -105,20 +106,6 @@ static struct message_record message_of(const struct store_message *message, uin
     };
 }
 
-/* Takes the memory the encoding will need while the operation can still fail alone. */
-static int memory_check(struct change *change)
-{
-    struct buffer *scratch = change->work->scratch;
-    size_t largest = 0;
-    for (size_t i = 0; i < change->op->append.count; i++) {
-        struct message_record record = message_of(&change->op->append.messages[i], 1, 0);
-        size_t bound = record_message_bound(&record);
-        largest = bound > largest ? bound : largest;
-    }
-    buffer_clear(scratch);
-    return buffer_extend(scratch, largest + LAYOUT_SEAL_BYTES) ? 0 : memory_short(change->error);
-}
-
 static int append_check(struct change *change, struct append_plan *ret)
 {
     const struct store_op *op = change->op;
@@ -133,7 +120,6 @@ static int append_check(struct change *change, struct append_plan *ret)
     rc = rc ? rc : drop_check(change, last_seq, &plan.dropped);
     rc = rc ? rc : ids_check_call(change);
     rc = rc || !live ? rc : ids_check_stored(change, &plan.dropped);
-    rc = rc ? rc : memory_check(change);
     if (rc == 0 && op->append.count > KEY_SEQ_MAX - last_seq) {
         rc = error_set(change->error, ERROR_CONVERSATION_FULL,
                        "the conversation has no sequence numbers left: go on in a new one");
@@ -144,23 +130,57 @@ static int append_check(struct change *change, struct append_plan *ret)
     return rc;
 }
 
-static void message_put(struct change *change, const struct message_record *record)
+/* Puts the messages at home. */
+static void messages_put(struct change *change, uint64_t first_seq, int64_t now)
 {
+    const struct store_op *op = change->op;
     struct work *work = change->work;
-    buffer_clear(work->scratch);
-    record_put_message(work->scratch, record);
-    place_put_message(work, &change->head.place, record->seq);
-    if (record->message_id.size > 0) {
-        place_put_message_id(work, &change->head.place, record->message_id, record->seq);
+    struct run_message messages[CHATLOG_CAP_append_messages];
+    size_t ends[CHATLOG_CAP_append_messages];
+    struct buffer records = {0};
+    for (size_t i = 0; i < op->append.count; i++) {
+        struct message_record record = append_message(&op->append.messages[i], first_seq + i, now);
+        record_put_message(&records, &record);
+        ends[i] = records.size;
     }
+    if (records.failed) {
+        txn_fail_memory(&work->txn);
+    }
+    for (size_t i = 0, start = 0; i < op->append.count && !work->txn.rc; start = ends[i++]) {
+        messages[i] = (struct run_message){first_seq + i, span_of(records.data + start, ends[i] - start)};
+        if (op->append.messages[i].message_id.size > 0) {
+            place_put_message_id(work, &change->head.place, op->append.messages[i].message_id, first_seq + i);
+        }
+    }
+    if (!work->txn.rc) {
+        place_append_messages(work, &change->head.place, messages, op->append.count);
+    }
+    buffer_free(&records);
+}
+
+/* Counts the messages into the head, and tells what they became. */
+static void messages_count(struct change *change, uint64_t first_seq, int64_t now, struct conversation_record *head)
+{
+    const struct store_op *op = change->op;
+    if (op->append.count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < op->append.count; i++) {
+        head->content_bytes += op->append.messages[i].content.size;
+    }
+    head->message_count += op->append.count;
+    head->last_seq = first_seq + op->append.count - 1;
+    head->activity_time_us = now;
+    change->result->first_seq = first_seq;
+    change->result->last_seq = head->last_seq;
+    change->result->create_time_us = now;
 }
 
 int change_append_messages(struct change *change)
 {
-    const struct store_op *op = change->op;
     struct append_plan plan;
-    assert(op->append.count > 0 || op->append.replace_after_seq.given);
-    assert(op->append.count <= CHATLOG_CAP_append_messages);
+    assert(change->op->append.count > 0 || change->op->append.replace_after_seq.given);
+    assert(change->op->append.count <= CHATLOG_CAP_append_messages);
     int rc = append_check(change, &plan);
     if (rc) {
         return rc;
@@ -168,23 +188,16 @@ int change_append_messages(struct change *change)
     bool live = change->head.state == HEAD_LIVE;
     int64_t now = change_time(change);
     struct conversation_record head = live ? change->head.record : change_begin_creation(change);
+    messages_count(change, plan.first_seq, now, &head);
+    if (live && plan.dropped.count == 0 && append_to_journal(change, &head)) {
+        return 0;
+    }
+    change_fold(change);
     if (!change->head.place.found) {
         place_create(change->work, &change->head.place);
     }
     tail_remove(change, &plan.dropped, &head);
-    for (size_t i = 0; i < op->append.count; i++) {
-        struct message_record record = message_of(&op->append.messages[i], plan.first_seq + i, now);
-        message_put(change, &record);
-        head.content_bytes += record.content_size;
-    }
-    if (op->append.count > 0) {
-        head.message_count += op->append.count;
-        head.last_seq = plan.first_seq + op->append.count - 1;
-        head.activity_time_us = now;
-        change->result->first_seq = plan.first_seq;
-        change->result->last_seq = head.last_seq;
-        change->result->create_time_us = now;
-    }
+    messages_put(change, plan.first_seq, now);
     change_put_head(change, &head);
     return 0;
 }

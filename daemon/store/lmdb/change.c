@@ -1,6 +1,7 @@
 #include "store/lmdb/change.h"
 
 #include "base/wire.h"
+#include "store/lmdb/fold.h"
 #include "store/lmdb/purge.h"
 
 #include <assert.h>
@@ -15,6 +16,7 @@ struct change_row {
     bool needs_room; /* refused while the disk has not its reserve free */
     bool may_create; /* runs also where there is no conversation */
     bool on_deleted; /* runs also on a softly deleted one */
+    bool journals;   /* folds what waits in the journal only when it must */
     bool whole_user; /* is about no conversation */
 };
 
@@ -26,7 +28,10 @@ static const struct change_row change_rows[STORE_VERB_COUNT] = {
     [STORE_UPDATE_CONVERSATION] = {.apply = change_update_conversation, .needs_room = true},
     [STORE_DELETE_CONVERSATION] = {.apply = change_delete_conversation, .on_deleted = true},
     [STORE_UNDELETE_CONVERSATION] = {.apply = change_undelete_conversation, .needs_room = true, .on_deleted = true},
-    [STORE_APPEND_MESSAGES] = {.apply = change_append_messages, .needs_room = true, .may_create = true},
+    [STORE_APPEND_MESSAGES] = {.apply = change_append_messages,
+                               .needs_room = true,
+                               .may_create = true,
+                               .journals = true},
     [STORE_UPDATE_MESSAGE] = {.apply = change_update_message, .needs_room = true},
     [STORE_DELETE_MESSAGE] = {.apply = change_delete_message},
     [STORE_POP_MESSAGES] = {.apply = change_pop_messages},
@@ -109,13 +114,16 @@ static int change_one_conversation(struct change *change, const struct change_ro
     if (rc) {
         return rc;
     }
+    if (!row->journals) {
+        change_fold(change);
+    }
     uint64_t writes = txn->writes;
     rc = row->apply(change);
     assert(rc == 0 || txn->rc || txn->writes == writes);
     if (rc == 0 && change->result->records.failed) {
         txn_fail_memory(txn);
     }
-    if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE) {
+    if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE && !change->remembered) {
         request_remember(change);
     }
     return rc;
@@ -141,15 +149,31 @@ int64_t change_time(const struct change *change)
     return live && change->head.record.update_time_us > now ? change->head.record.update_time_us : now;
 }
 
-void change_put_head(struct change *change, struct conversation_record *after)
+void change_step_head(struct change *change, struct conversation_record *after)
 {
     const struct conversation_record *before = change->head.state == HEAD_LIVE ? &change->head.record : NULL;
     after->update_time_us = change_time(change);
     /* Begins with the time, so that a conversation created again under its ID does not repeat the old one's etags. */
     after->revision = before ? before->revision + 1 : (uint64_t)after->update_time_us;
+    snprintf(change->result->etag, sizeof(change->result->etag), "%" PRIu64, after->revision);
+}
+
+void change_fold(struct change *change)
+{
+    const struct conversation_place *place = &change->head.place;
+    if (place->journal) {
+        fold_conversation(change->work, place->head.user_number, place->head.conversation_number);
+        change->head.place.journal = NULL; /* the head is at home as it was read */
+    }
+}
+
+void change_put_head(struct change *change, struct conversation_record *after)
+{
+    const struct conversation_record *before = change->head.state == HEAD_LIVE ? &change->head.record : NULL;
+    assert(!change->head.place.journal);
+    change_step_head(change, after);
     head_put(change->work, &change->head.place, before, after);
     change->head.state = HEAD_LIVE; /* from here on, also where there was none */
-    snprintf(change->result->etag, sizeof(change->result->etag), "%" PRIu64, after->revision);
 }
 
 void change_add_conversation(struct change *change, const struct conversation_record *record)

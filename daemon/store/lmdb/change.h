@@ -13,7 +13,8 @@ struct change {
     const struct limits *limits;
     int64_t deleted_retention_us;
     bool has_room;
-    bool waits; /* FORGET_USER: the answer comes when the removal is done */
+    bool remembered; /* the request is remembered already */
+    bool waits;      /* FORGET_USER: the answer comes when the removal is done */
     struct head head;
     struct store_result *result;
     struct error *error;
@@ -28,6 +29,12 @@ int64_t change_time(const struct change *change);
 
 /* Writes `after` over the conversation with its revision and update time moved on, and tells the new etag. */
 void change_put_head(struct change *change, struct conversation_record *after);
+
+/* Moves its revision and update time on, and tells the new etag. */
+void change_step_head(struct change *change, struct conversation_record *after);
+
+/* Brings home what of the conversation waits in the journal, before anything else of it is written. */
+void change_fold(struct change *change);
 
 /* Appends the conversation as it is now to the result. */
 void change_add_conversation(struct change *change, const struct conversation_record *record);

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <xxhash.h>
 
-enum { PURGE_NUMBERS = 12, HASH_BYTES = 16, SUM_BYTES = 8 };
+enum { PURGE_NUMBERS = 13, HASH_BYTES = 16, SUM_BYTES = 8 };
 
 /* The fields of a remembered answer. */
 enum { REQUEST_FIRST_SEQ = 1, REQUEST_LAST_SEQ, REQUEST_CREATE_TIME, REQUEST_ETAG, REQUEST_RECORD };
@@ -53,10 +53,11 @@ void entry_put_purge(struct buffer *out, const struct purge_entry *entry)
 {
     const struct purge_place *places = entry->places;
     const uint64_t numbers[PURGE_NUMBERS] = {
-        entry->conversations, entry->messages,       entry->content_bytes,
-        entry->digest_high,   entry->digest_low,     entry->begun,
-        places[0].layout,     places[0].user_number, places[0].conversation_number,
-        places[1].layout,     places[1].user_number, places[1].conversation_number,
+        entry->conversations,    entry->messages,       entry->content_bytes,
+        entry->digest_high,      entry->digest_low,     entry->begun,
+        places[0].layout,        places[0].user_number, places[0].conversation_number,
+        places[1].layout,        places[1].user_number, places[1].conversation_number,
+        entry->journal_position,
     };
     assert(entry->begun == 1);
     numbers_put(out, numbers, PURGE_NUMBERS);
@@ -73,7 +74,8 @@ int entry_get_purge(struct span bytes, struct purge_entry *ret)
                                 .content_bytes = numbers[2],
                                 .digest_high = numbers[3],
                                 .digest_low = numbers[4],
-                                .begun = numbers[5]};
+                                .begun = numbers[5],
+                                .journal_position = numbers[12]};
     for (size_t i = 0; i < 2; i++) {
         const uint64_t *place = &numbers[6 + 3 * i];
         ret->places[i] = (struct purge_place){

@@ -32,6 +32,7 @@ struct purge_entry {
     uint64_t digest_low;
     uint64_t begun; /* 1: so that the value is never empty */
     struct purge_place places[2];
+    uint64_t journal_position; /* how far the journal was searched for the user's entries */
 };
 
 void entry_put_purge(struct buffer *out, const struct purge_entry *entry);

@@ -1,6 +1,7 @@
 #include "store/lmdb/env.h"
 
 #include "store/lmdb/directory.h"
+#include "store/lmdb/recovery.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,6 +41,7 @@ static const struct table_row {
     [TABLE_REQUESTS] = {"requests", 1},
     [TABLE_2_USERS] = {"2.users", 2},
     [TABLE_2_DATA] = {"2.data", 2},
+    [TABLE_3_JOURNAL] = {"3.journal", 3},
 };
 
 struct env {
@@ -50,18 +52,19 @@ struct env {
     uint64_t map_bytes;
     uint64_t disk_reserve_bytes;
     uint64_t page_bytes;
+    struct pending *pending;
 };
 
 struct txn env_begin(struct env *env)
 {
-    struct txn txn = {.tables = env->tables};
+    struct txn txn = {.tables = env->tables, .is_write = true, .pending = env->pending};
     txn.rc = mdb_txn_begin(env->handle, NULL, 0, &txn.handle);
     return txn;
 }
 
 struct txn env_begin_read(struct env *env)
 {
-    struct txn txn = {.tables = env->tables};
+    struct txn txn = {.tables = env->tables, .pending = env->pending};
     txn.rc = mdb_txn_begin(env->handle, NULL, MDB_RDONLY, &txn.handle);
     return txn;
 }
@@ -81,6 +84,9 @@ void env_abort(struct txn *txn)
     if (txn->handle) {
         mdb_txn_abort(txn->handle);
         txn->handle = NULL;
+        if (txn->is_write && txn->pending) {
+            pending_rollback(txn->pending);
+        }
     }
 }
 
@@ -91,9 +97,16 @@ int env_commit(struct env *env, struct txn *txn)
         env_abort(txn);
         return rc;
     }
+    uint64_t id = txn_id(txn);
     int rc = mdb_txn_commit(txn->handle);
     txn->handle = NULL;
+    if (rc == 0 && txn->pending) {
+        pending_commit(txn->pending, id);
+    }
     if (rc) {
+        if (txn->pending) {
+            pending_rollback(txn->pending);
+        }
         /* A full disk may have been met while the meta page was written: LMDB then refuses every later transaction,
          * and the outcome is unknown. */
         struct txn probe = env_begin(env);
@@ -305,6 +318,20 @@ static int env_look(struct env *env, const struct env_config *config, struct err
 
 typedef int env_begin_with(struct env *env, const struct env_config *config, struct error *error);
 
+/* Reads the journal. */
+static int pending_make(struct env *env, struct error *error)
+{
+    struct txn txn = env_begin_read(env);
+    struct pending *pending = txn.rc ? NULL : recovery_run(&txn);
+    int rc = txn.rc || pending ? txn.rc : ENOMEM;
+    env_abort(&txn);
+    if (rc) {
+        return lmdb_refuse(env->path, "cannot read the journal", rc, error);
+    }
+    env->pending = pending;
+    return 0;
+}
+
 static int env_make(const struct env_config *config, env_begin_with *begin, struct env **ret_env, struct error *error)
 {
     struct env *env = calloc(1, sizeof(*env));
@@ -324,6 +351,7 @@ static int env_make(const struct env_config *config, env_begin_with *begin, stru
         env->tables[i] = TXN_TABLE_CLOSED;
     }
     int rc = begin(env, config, error);
+    rc = rc ? rc : pending_make(env, error);
     if (rc) {
         env_close(env);
         return rc;
@@ -346,6 +374,9 @@ struct env *env_close(struct env *env)
 {
     if (env->handle) {
         mdb_env_close(env->handle);
+    }
+    if (env->pending) {
+        pending_free(env->pending);
     }
     if (env->lock >= 0) {
         close(env->lock);

@@ -1,5 +1,8 @@
 #include "store/lmdb/heads.h"
 
+#include "base/wire.h"
+#include "store/lmdb/journal_part.h"
+
 #include <assert.h>
 
 enum { DESCRIBE_BYTES = 200, RETRY_MEMORY_MS = 1000 };
@@ -39,6 +42,7 @@ int head_load(struct txn *txn, const struct layouts *layouts, struct span user, 
 {
     struct span value;
     head->state = HEAD_MISSING;
+    head->stale = false;
     enum get_result found = place_find(txn, layouts, user, conversation, &head->place);
     if (found == GET_MISSING || txn->rc) {
         return 0;
@@ -55,9 +59,23 @@ int head_load(struct txn *txn, const struct layouts *layouts, struct span user, 
         !span_equal(head->record.conversation_id, conversation)) {
         return conversation_damaged(error, &head->place);
     }
+    head->stale = journal_part_load(txn, layouts, head) == 1;
     int64_t gone = record_gone_time(&head->record);
     head->state = gone != 0 && gone <= now_us ? HEAD_GONE : HEAD_LIVE;
     return 0;
+}
+
+void head_put_element(struct buffer *out, uint32_t field, const struct head *head)
+{
+    if (!head->place.journal) {
+        wire_put_element(out, field, buffer_span(&head->bytes));
+        return;
+    }
+    struct buffer record = {0};
+    record_put_conversation(&record, &head->record);
+    wire_put_element(out, field, buffer_span(&record));
+    out->failed = out->failed || record.failed;
+    buffer_free(&record);
 }
 
 void head_free(struct head *head)
@@ -91,6 +109,12 @@ static void stats_move(struct work *work, const struct conversation_record *befo
     count_move(&work->stats.content_bytes, from->content_bytes, to->content_bytes);
 }
 
+struct recency_entry record_recency(const struct conversation_record *record)
+{
+    return (struct recency_entry){
+        .archived = record->archived, .deleted = record->delete_time_us != 0, .gone_time_us = record_gone_time(record)};
+}
+
 static void recency_put(struct work *work, const struct conversation_place *place,
                         const struct conversation_record *before, const struct conversation_record *after)
 {
@@ -98,9 +122,7 @@ static void recency_put(struct work *work, const struct conversation_place *plac
         place_delete_recency(work, place, before->activity_time_us);
     }
     if (after) {
-        const struct recency_entry entry = {.archived = after->archived,
-                                            .deleted = after->delete_time_us != 0,
-                                            .gone_time_us = record_gone_time(after)};
+        const struct recency_entry entry = record_recency(after);
         buffer_clear(work->scratch);
         entry_put_recency(work->scratch, &entry);
         place_put_recency(work, place, after->activity_time_us);
@@ -123,6 +145,20 @@ static void deadline_put(struct work *work, struct span user, const struct conve
         struct key key = key_deadline(new, user, after->conversation_id);
         txn_put(&work->txn, TABLE_DEADLINES, key_span(&key), span_of("-", 1)); /* the key says it all */
     }
+}
+
+void head_fold(struct work *work, struct conversation_place *place, const struct conversation_record *before,
+               const struct conversation_record *after)
+{
+    buffer_clear(work->scratch);
+    record_put_conversation(work->scratch, after);
+    place_put_head(work, place);
+    recency_put(work, place, before, after);
+}
+
+void head_count(struct work *work, const struct conversation_record *before, const struct conversation_record *after)
+{
+    stats_move(work, before, after);
 }
 
 void head_put(struct work *work, struct conversation_place *place, const struct conversation_record *before,

@@ -17,18 +17,34 @@ struct head {
     struct conversation_place place;   /* its names are borrowed from the caller */
     struct conversation_record record; /* unless missing; borrowed from bytes */
     struct buffer bytes;
+    struct journal_part journal; /* place.journal points to it, or nowhere */
+    bool stale;                  /* the snapshot is too old for what is known of the journal: take a new one */
 };
 
-/* Finds it and copies it, so that it outlives writes. Returns 0, -ERROR_RECORD_DAMAGED or -ERROR_MEMORY_SHORT.
- * head->bytes may be one used before; head_free releases it in every case. */
+/* Finds it and copies it, so that it outlives writes; what waits in the journal counts as if it were home. Returns 0,
+ * -ERROR_RECORD_DAMAGED or -ERROR_MEMORY_SHORT. head->bytes may be one used before; head_free releases it in every
+ * case. */
 int head_load(struct txn *txn, const struct layouts *layouts, struct span user, struct span conversation,
               int64_t now_us, struct head *head, struct error *error);
 void head_free(struct head *head);
+
+/* Appends the record behind a field number; what was read is copied unless the journal says more. */
+void head_put_element(struct buffer *out, uint32_t field, const struct head *head);
 
 /* Replaces `before` (NULL: there is none) by `after` (NULL: remove it) at the place where it was found or is to be.
  * Spans of both must not point into the store. Does not touch messages. */
 void head_put(struct work *work, struct conversation_place *place, const struct conversation_record *before,
               const struct conversation_record *after);
+
+/* What a list filters the conversation by. */
+struct recency_entry record_recency(const struct conversation_record *record);
+
+/* Moves a head to what the journal says of it: as head_put, but the counters know it already. */
+void head_fold(struct work *work, struct conversation_place *place, const struct conversation_record *before,
+               const struct conversation_record *after);
+
+/* Counts an append that stays in the journal. */
+void head_count(struct work *work, const struct conversation_record *before, const struct conversation_record *after);
 
 /* True when the user is being forgotten: nothing of the user can be found any more. */
 bool head_user_is_forgotten(struct txn *txn, struct span user);

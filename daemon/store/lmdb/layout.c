@@ -3,7 +3,7 @@
 #include "base/crc32c.h"
 
 /* All there are, in order. */
-static const struct layout *const layouts[] = {&layout_1, &layout_2};
+static const struct layout *const layouts[] = {&layout_1, &layout_2, &layout_3};
 enum { LAYOUT_COUNT = sizeof(layouts) / sizeof(layouts[0]) };
 
 const struct layout *layout_of(uint32_t number)

@@ -41,6 +41,7 @@ struct layout {
     const enum table *own_tables;  /* all that are this layout's, names included */
     size_t own_table_count;
     bool sealed;    /* values carry a CRC32C over key and value */
+    bool has_runs;  /* messages may stand in runs and in the journal */
     bool has_names; /* every user and every conversation has one entry more, which names it */
 
     /* Keys. A KIND_HEAD or KIND_RECENCY key needs a place that was found or created. */
@@ -90,6 +91,7 @@ struct layout {
 
 extern const struct layout layout_1;
 extern const struct layout layout_2;
+extern const struct layout layout_3;
 
 /* The layout of a number; NULL when this daemon does not know it. */
 const struct layout *layout_of(uint32_t number);

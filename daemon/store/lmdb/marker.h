@@ -19,7 +19,7 @@ enum {
     MARKER_BYTES = 128,
     MARKER_FORMAT = 1,
     MARKER_LAYOUT_OLDEST = 1,
-    MARKER_LAYOUT = 2, /* the layout this daemon leads data to, and the newest it reads and writes */
+    MARKER_LAYOUT = 3, /* the layout this daemon leads data to, and the newest it reads and writes */
     MARKER_IDENTITY_BYTES = 16,
 };
 

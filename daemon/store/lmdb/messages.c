@@ -70,18 +70,6 @@ int tail_count(struct change *change, uint64_t seq, uint64_t limit, struct tail 
     return rc;
 }
 
-static void message_remove(struct change *change, const struct message_record *record)
-{
-    struct key id = {0};
-    if (record->message_id.size > 0) {
-        key_add_id(&id, record->message_id);
-    }
-    place_delete_message(change->work, &change->head.place, record->seq); /* the record's spans end here */
-    if (id.size > 0) {
-        place_delete_message_id(change->work, &change->head.place, key_span(&id));
-    }
-}
-
 static void counts_lower(struct conversation_record *head, uint64_t count, uint64_t content_bytes)
 {
     /* Never below zero, should an old count be wrong. */
@@ -91,30 +79,42 @@ static void counts_lower(struct conversation_record *head, uint64_t count, uint6
 
 void tail_remove(struct change *change, const struct tail *tail, struct conversation_record *head)
 {
-    struct txn *txn = &change->work->txn;
-    for (uint64_t i = 0; i < tail->count && !txn->rc; i++) {
-        struct message_record record = {0};
-        struct message_cursor cursor;
-        message_cursor_open(txn, &change->head.place, &cursor);
-        bool found = message_cursor_seek(&cursor, tail->seq) && record_get_message(cursor.record, &record) == 0;
-        message_cursor_close(&cursor);
-        assert(found || txn->rc); /* tail_count has just read it */
-        if (found) {
-            message_remove(change, &record);
+    struct work *work = change->work;
+    struct buffer ids = {0};
+    struct message_cursor cursor;
+    struct message_record record;
+    if (tail->count == 0) {
+        return;
+    }
+    message_cursor_open(&work->txn, &change->head.place, &cursor);
+    for (bool found = message_cursor_seek(&cursor, tail->seq); found; found = message_cursor_next(&cursor)) {
+        if (record_get_message(cursor.record, &record) == 0 && record.message_id.size > 0) {
+            wire_put_element(&ids, 1, record.message_id);
         }
     }
+    message_cursor_close(&cursor);
+    place_cut_messages(work, &change->head.place, tail->seq);
+    struct span rest = buffer_span(&ids);
+    struct wire_field id;
+    while (wire_next(&rest, &id) == 1) {
+        place_delete_message_id(work, &change->head.place, id.bytes);
+    }
+    if (ids.failed) {
+        txn_fail_memory(&work->txn);
+    }
+    buffer_free(&ids);
     counts_lower(head, tail->count, tail->content_bytes);
 }
 
-/* Finds the message of op's seq in the change's transaction. */
-static int message_find(struct change *change, uint64_t seq, struct message_record *ret)
+/* Finds the message of op's seq in the change's transaction; its record lives until the cursor is closed. */
+static int message_find(struct change *change, uint64_t seq, struct message_cursor *cursor, struct message_record *ret)
 {
-    struct span value = {0};
+    message_cursor_open(&change->work->txn, &change->head.place, cursor);
     if (seq == 0 || seq > KEY_SEQ_MAX) {
         return message_not_found(change->error, seq);
     }
-    enum get_result found = place_get_message(&change->work->txn, &change->head.place, seq, &value);
-    return message_decode(&change->head.place, seq, found, value, ret, change->error);
+    enum get_result found = message_cursor_find(cursor, seq);
+    return message_decode(&change->head.place, seq, found, cursor->record, ret, change->error);
 }
 
 static void edit_take(struct message_record *record, const struct store_message *wanted, unsigned mask)
@@ -134,47 +134,65 @@ static void edit_take(struct message_record *record, const struct store_message 
     }
 }
 
-int change_update_message(struct change *change)
+/* Encodes the message as it is to be into *out. */
+static int edit_encode(struct change *change, struct message_record *ret, uint64_t *ret_old_size, struct buffer *out)
 {
     const struct store_op *op = change->op;
+    struct message_cursor cursor;
+    int rc = message_find(change, op->edit.seq, &cursor, ret);
+    if (rc == 0 && op->edit.expected_revision != 0 && op->edit.expected_revision != ret->revision) {
+        rc = error_set(change->error, ERROR_REVISION_MISMATCH, "the message was changed: its revision is now %" PRIu32,
+                       ret->revision);
+    }
+    if (rc == 0) {
+        *ret_old_size = ret->content_size;
+        edit_take(ret, &op->edit.message, op->edit.mask);
+        ret->revision += ret->revision < UINT32_MAX;
+        ret->update_time_us = change_time(change);
+        record_put_message(out, ret);
+        rc = out->failed ? memory_short(change->error) : 0;
+    }
+    message_cursor_close(&cursor);
+    return rc;
+}
+
+int change_update_message(struct change *change)
+{
     struct message_record record;
-    int rc = message_find(change, op->edit.seq, &record);
-    if (rc) {
-        return rc;
+    struct buffer bytes = {0};
+    uint64_t old_size;
+    int rc = edit_encode(change, &record, &old_size, &bytes);
+    if (rc == 0) {
+        struct conversation_record head = change->head.record;
+        counts_lower(&head, 0, old_size);
+        head.content_bytes += record.content_size;
+        wire_put_element(&change->result->records, change->op->record_field, record_basic_view(buffer_span(&bytes)));
+        place_replace_message(change->work, &change->head.place, record.seq, buffer_span(&bytes));
+        change_put_head(change, &head);
     }
-    if (op->edit.expected_revision != 0 && op->edit.expected_revision != record.revision) {
-        return error_set(change->error, ERROR_REVISION_MISMATCH,
-                         "the message was changed: its revision is now %" PRIu32, record.revision);
-    }
-    uint64_t old_size = record.content_size;
-    edit_take(&record, &op->edit.message, op->edit.mask);
-    record.revision += record.revision < UINT32_MAX;
-    record.update_time_us = change_time(change);
-    struct buffer *scratch = change->work->scratch;
-    buffer_clear(scratch);
-    record_put_message(scratch, &record);
-    if (scratch->failed) {
-        return memory_short(change->error);
-    }
-    struct conversation_record head = change->head.record;
-    counts_lower(&head, 0, old_size);
-    head.content_bytes += record.content_size;
-    wire_put_element(&change->result->records, op->record_field, record_basic_view(buffer_span(scratch)));
-    place_put_message(change->work, &change->head.place, record.seq);
-    change_put_head(change, &head);
-    return 0;
+    buffer_free(&bytes);
+    return rc;
 }
 
 int change_delete_message(struct change *change)
 {
+    struct message_cursor cursor;
     struct message_record record;
-    int rc = message_find(change, change->op->message.seq, &record);
+    struct key id = {0};
+    int rc = message_find(change, change->op->message.seq, &cursor, &record);
+    if (rc == 0 && record.message_id.size > 0) {
+        key_add_id(&id, record.message_id);
+    }
+    message_cursor_close(&cursor); /* the record's spans end here */
     if (rc) {
         return rc;
     }
     struct conversation_record head = change->head.record;
     counts_lower(&head, 1, record.content_size);
-    message_remove(change, &record);
+    place_replace_message(change->work, &change->head.place, record.seq, span_of(NULL, 0));
+    if (id.size > 0) {
+        place_delete_message_id(change->work, &change->head.place, key_span(&id));
+    }
     change_put_head(change, &head);
     return 0;
 }
@@ -190,6 +208,7 @@ static int pop_collect(struct change *change, struct tail *ret)
     int rc = 0;
     struct message_cursor cursor;
     message_cursor_open(&change->work->txn, &change->head.place, &cursor);
+    cursor.keeps = true;
     bool more = message_cursor_seek_below(&cursor, UINT64_MAX);
     while (more && tail.count < op->pop.count && tail.count < POP_MAX) {
         struct message_record record;

@@ -1,5 +1,6 @@
 #include "store/lmdb/place.h"
 
+#include "store/lmdb/journal_part.h"
 #include "store/lmdb/marker.h"
 #include "store/lmdb/work.h"
 
@@ -13,7 +14,12 @@ bool layouts_load(struct txn *txn, struct layouts *ret)
         return false;
     }
     struct layouts layouts = {.home = layout_of(marker.target)};
-    if (marker.target != marker.layout) {
+    const struct layout *from = layout_of(marker.layout);
+    if (from && layouts.home && from != layouts.home && from->tables[KIND_HEAD] == layouts.home->tables[KIND_HEAD]) {
+        /* In the same tables: all is read as what can say more. */
+        layouts.loose = from->has_runs;
+        layouts.home = from->has_runs ? from : layouts.home;
+    } else if (marker.target != marker.layout) {
         struct migration_entry entry;
         layouts.source = layout_of(marker.layout);
         if (!layouts.source || !txn_get(txn, TABLE_META, span_of_string(ENTRY_MIGRATION_KEY), &bytes) ||
@@ -146,13 +152,6 @@ enum get_result place_get_head(struct txn *txn, const struct conversation_place 
     return record_get(txn, &place->head, KIND_HEAD, place->head.layout->head_key(&place->head), ret);
 }
 
-enum get_result place_get_message(struct txn *txn, const struct conversation_place *place, uint64_t seq,
-                                  struct span *ret)
-{
-    const struct place *side = message_place(place, seq);
-    return record_get(txn, side, KIND_MESSAGE, side->layout->message_key(side, seq), ret);
-}
-
 enum get_result place_get_message_id(struct txn *txn, const struct conversation_place *place, struct span message_id,
                                      uint64_t *ret_seq)
 {
@@ -163,6 +162,9 @@ enum get_result place_get_message_id(struct txn *txn, const struct conversation_
     if (found == GET_MISSING && place->split) {
         side = &place->moved;
         found = record_get(txn, side, KIND_MESSAGE_ID, side->layout->message_id_key(side, message_id), &value);
+    }
+    if (found == GET_MISSING && place->journal) {
+        return journal_part_find_id(txn, place, message_id, ret_seq);
     }
     return found == GET_FOUND && key_parse_seq(value, ret_seq) ? GET_DAMAGED : found;
 }
@@ -175,6 +177,9 @@ enum get_result place_get_request(struct txn *txn, const struct conversation_pla
     if (found == GET_MISSING && place->split) {
         side = &place->moved;
         found = record_get(txn, side, KIND_REQUEST, side->layout->request_key(side, request_id), ret);
+    }
+    if (found == GET_MISSING && place->journal) {
+        return journal_part_find_request(txn, place, request_id, ret);
     }
     return found;
 }
@@ -201,12 +206,6 @@ bool place_delete_recency(struct work *work, const struct conversation_place *pl
     return record_delete(work, head, KIND_RECENCY, head->layout->recency_key(head, activity_time_us));
 }
 
-void place_put_message(struct work *work, const struct conversation_place *place, uint64_t seq)
-{
-    const struct place *side = message_place(place, seq);
-    record_put(work, side, KIND_MESSAGE, side->layout->message_key(side, seq));
-}
-
 void place_put_message_id(struct work *work, const struct conversation_place *place, struct span message_id,
                           uint64_t seq)
 {
@@ -221,12 +220,6 @@ void place_put_request(struct work *work, const struct conversation_place *place
 {
     const struct place *side = place->split ? &place->moved : &place->head; /* it need not be moved any more */
     record_put(work, side, KIND_REQUEST, side->layout->request_key(side, request_id));
-}
-
-bool place_delete_message(struct work *work, const struct conversation_place *place, uint64_t seq)
-{
-    const struct place *side = message_place(place, seq);
-    return record_delete(work, side, KIND_MESSAGE, side->layout->message_key(side, seq));
 }
 
 bool place_delete_message_id(struct work *work, const struct conversation_place *place, struct span message_id)

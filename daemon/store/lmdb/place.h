@@ -7,6 +7,8 @@
 #define STORE_LMDB_PLACE_H
 
 #include "store/lmdb/layout.h"
+#include "store/lmdb/pending.h"
+#include "store/lmdb/run.h"
 
 /* The layouts in use in a snapshot, read from _meta; a migration's state with them. */
 struct layouts {
@@ -18,6 +20,15 @@ struct layouts {
     uint64_t split_seq;         /* its messages up to this seq are in home */
     uint64_t split_user_number; /* its numbers there */
     uint64_t split_conversation_number;
+    bool loose; /* on the way down from layout 3 in its own tables: nothing is put into runs or the journal any more */
+};
+
+/* The part of a conversation that waits in the journal, as a transaction sees it: all above what its head at home
+ * knows. */
+struct journal_part {
+    struct pending_chain chain; /* newest first */
+    size_t first;               /* of the chain: those before it came after the snapshot */
+    uint64_t home_last_seq;
 };
 
 /* A conversation that was found, or that could be created. */
@@ -27,6 +38,7 @@ struct conversation_place {
     bool split;        /* then messages up to split_seq with their IDs, and some requests, are in `moved` */
     struct place moved;
     uint64_t split_seq;
+    const struct journal_part *journal; /* NULL: nothing waits there */
 };
 
 /* Reads which layouts are in use. False: the record is damaged; then the transaction fails (MDB_CORRUPTED). */
@@ -49,8 +61,6 @@ void place_remove(struct work *work, const struct conversation_place *place);
 
 /* Values are opened and checked. *ret is borrowed from the store until the next write. */
 enum get_result place_get_head(struct txn *txn, const struct conversation_place *place, struct span *ret);
-enum get_result place_get_message(struct txn *txn, const struct conversation_place *place, uint64_t seq,
-                                  struct span *ret);
 enum get_result place_get_message_id(struct txn *txn, const struct conversation_place *place, struct span message_id,
                                      uint64_t *ret_seq);
 enum get_result place_get_request(struct txn *txn, const struct conversation_place *place, struct span request_id,
@@ -61,28 +71,41 @@ void place_put_head(struct work *work, const struct conversation_place *place);
 bool place_delete_head(struct work *work, const struct conversation_place *place);
 void place_put_recency(struct work *work, const struct conversation_place *place, int64_t activity_time_us);
 bool place_delete_recency(struct work *work, const struct conversation_place *place, int64_t activity_time_us);
-void place_put_message(struct work *work, const struct conversation_place *place, uint64_t seq);
 void place_put_message_id(struct work *work, const struct conversation_place *place, struct span message_id,
                           uint64_t seq); /* makes the value itself */
 void place_put_request(struct work *work, const struct conversation_place *place, struct span request_id);
-bool place_delete_message(struct work *work, const struct conversation_place *place, uint64_t seq);
 bool place_delete_message_id(struct work *work, const struct conversation_place *place, struct span message_id);
 
-/* A place in the run of a conversation's messages, across the split. */
+/* Messages at home; what waits in the journal is not touched. Records must not point into the store. Append: above all
+ * that are there. Replace: the message of this seq, which is there; an empty record removes it. Cut: removes all from
+ * this seq on. (place_messages.c) */
+void place_append_messages(struct work *work, const struct conversation_place *place,
+                           const struct run_message *messages, size_t count);
+void place_replace_message(struct work *work, const struct conversation_place *place, uint64_t seq, struct span record);
+void place_cut_messages(struct work *work, const struct conversation_place *place, uint64_t seq);
+
+/* A place among a conversation's messages, from the oldest to those in the journal. */
 struct message_cursor {
     struct txn *txn;
     const struct conversation_place *place;
-    const struct place *side; /* of the two, where it stands */
+    const struct place *side; /* of the two, where it stands; NULL: in the journal */
     struct key prefix;
     struct cursor cursor;
     bool is_open;
+    bool keeps; /* set by the caller: records stay valid until the cursor is closed, not only until it moves */
+    struct message_batch *batches; /* unpacked */
+    struct message_batch *batch;   /* the one it stands in; NULL: in none */
+    size_t index;
     uint64_t seq;       /* of the message it stands at; 0: its key is damaged */
-    struct span record; /* borrowed */
+    struct span record; /* borrowed until the next write, and until the cursor moves (see keeps) */
     bool damaged;       /* the value is not what was put */
 };
 
 void message_cursor_open(struct txn *txn, const struct conversation_place *place, struct message_cursor *ret);
 void message_cursor_close(struct message_cursor *cursor);
+
+/* Finds one message, as the cursor's. A damaged record that may hold it counts as it. */
+enum get_result message_cursor_find(struct message_cursor *cursor, uint64_t seq);
 
 /* To the first message at or above seq, the last below it, the next, the one before. False: there is none. */
 bool message_cursor_seek(struct message_cursor *cursor, uint64_t seq);

@@ -1,5 +1,6 @@
 #include "store/lmdb/purge.h"
 
+#include "store/lmdb/fold.h"
 #include "store/lmdb/purge_range.h"
 
 #include <assert.h>
@@ -52,6 +53,10 @@ size_t purge_conversation(struct work *work, struct conversation_place *place, c
     static const struct purge_budget all = {.records = SIZE_MAX, .until_us = INT64_MAX};
     struct tally tally = {.work = work, .budget = &all};
     struct conversation_record head = *record;
+    if (place->journal) {
+        fold_conversation(work, place->head.user_number, place->head.conversation_number);
+        place->journal = NULL;
+    }
     /* Its messages leave the statistics one by one, as they are removed. */
     head.message_count = 0;
     head.content_bytes = 0;
@@ -215,6 +220,9 @@ static bool user_remove_conversation(struct tally *tally, const struct place *fo
     if (place_find(&work->txn, &work->layouts, found->user, found->conversation, &place) != GET_FOUND) {
         place = (struct conversation_place){.head = *found};
     }
+    if (place.head.layout->has_runs) {
+        fold_conversation(work, place.head.user_number, place.head.conversation_number);
+    }
     if ((place.split && !range_remove_content(tally, &place.moved)) || !range_remove_content(tally, &place.head)) {
         return false;
     }
@@ -255,6 +263,7 @@ static bool user_remove(struct tally *tally, struct span user)
         done = range_remove_recency(tally, &place);
         done = done && (found != GET_FOUND || user_remove_conversations(tally, &place));
         done = done && range_remove_leftovers(tally, &place);
+        done = done && (!place.layout->has_runs || range_remove_journal(tally, &place));
         if (done) {
             place.layout->remove_user(work, &place);
         }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "store/lmdb/digest.h"
+#include "store/lmdb/journal.h"
 #include "store/lmdb/quarantine.h"
 
 /* What a conversation has beside its head. Messages last: they are counted in the store's statistics, so that those
@@ -46,33 +47,73 @@ static void digest_record(struct tally *tally, struct key name, struct span reco
     }
 }
 
-/* A message before it is removed; a damaged one counts without content. */
+/* The messages of a run. False: it is none, or damaged. */
+static bool run_open(struct tally *tally, struct span value, struct buffer *raw, struct run_message *messages,
+                     size_t *ret_count)
+{
+    struct run_info info;
+    if (!run_is(value) || run_info_get(value, &info)) {
+        return false;
+    }
+    bool sound = run_unpack(&info, raw, messages) == 0;
+    if (raw->failed) {
+        txn_fail_memory(&tally->work->txn);
+    }
+    *ret_count = info.count;
+    return sound;
+}
+
+static void record_visit(struct tally *tally, const struct place *place, uint64_t seq, struct span value)
+{
+    struct message_record record = {0};
+    record_get_message(value, &record);
+    digest_record(tally, key_message(place->user, place->conversation, seq), value);
+    message_count(tally, &record);
+}
+
+/* A message, or a run of them, before it is removed; a damaged one counts without content. */
 static void message_visit(struct tally *tally, const struct place *place, struct span key, struct span value)
 {
     struct key prefix = place->layout->conversation_prefix(place, KIND_MESSAGE);
-    struct message_record record = {0};
+    struct run_message messages[RUN_MESSAGES_MAX];
+    struct buffer raw = {0};
     uint64_t seq = 0;
+    size_t count = 1;
     place->layout->parse_message(key, key_span(&prefix), &seq);
-    if (layout_open(place->layout, key, &value) == 0) {
-        record_get_message(value, &record);
+    bool damaged = layout_open(place->layout, key, &value) != 0;
+    if (damaged || !run_open(tally, value, &raw, messages, &count)) {
+        messages[0] = (struct run_message){seq, value};
+        count = 1;
     }
-    digest_record(tally, key_message(place->user, place->conversation, seq), value);
-    message_count(tally, &record);
+    for (size_t i = 0; i < count; i++) {
+        record_visit(tally, place, messages[i].seq, messages[i].record);
+    }
+    buffer_free(&raw);
 }
 
 /* What damage has cut off from its conversation is known by its value only. */
 static void leftover_visit(struct tally *tally, const struct place *user, struct span key, struct span value)
 {
+    struct run_message messages[RUN_MESSAGES_MAX];
+    struct buffer raw = {0};
     struct message_record message;
     struct conversation_record head;
+    size_t count = 1;
     if (layout_open(user->layout, key, &value)) {
         return;
     }
-    if (record_get_message(value, &message) == 0) {
-        message_count(tally, &message);
-    } else if (record_get_conversation(value, &head) == 0) {
-        conversation_count(tally);
+    if (!run_open(tally, value, &raw, messages, &count)) {
+        messages[0].record = value;
+        count = 1;
     }
+    for (size_t i = 0; i < count; i++) {
+        if (record_get_message(messages[i].record, &message) == 0) {
+            message_count(tally, &message);
+        } else if (record_get_conversation(messages[i].record, &head) == 0) {
+            conversation_count(tally);
+        }
+    }
+    buffer_free(&raw);
 }
 
 typedef void range_visit(struct tally *tally, const struct place *place, struct span key, struct span value);
@@ -212,4 +253,15 @@ bool range_remove_leftovers(struct tally *tally, const struct place *user)
         empty = range_remove(tally, user, user->layout->tables[i], prefix, leftover_visit);
     }
     return empty && range_remove(tally, user, TABLE_QUARANTINE, key_user_prefix(user->user), NULL);
+}
+
+bool range_remove_journal(struct tally *tally, const struct place *user)
+{
+    struct pending *pending = tally->work->txn.pending;
+    struct pending_user waiting;
+    pending_user(pending, user->user_number, true, &waiting);
+    for (size_t i = 0; i < waiting.count; i++) { /* of conversations that damage has cut off */
+        pending_remove(pending, waiting.conversations[i].conversation_number);
+    }
+    return journal_remove_user(tally->work, user->user_number, &tally->entry->journal_position, &tally->removed);
 }

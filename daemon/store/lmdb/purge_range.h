@@ -40,4 +40,7 @@ bool range_is_empty(struct txn *txn, enum table table, struct span prefix);
 /* Counts a conversation's content in one layout on top of *count and *bytes, no further than one commit may remove. */
 void range_measure(struct txn *txn, const struct place *place, size_t *count, size_t *bytes);
 
+/* Removes what is left of the user in the journal. True: nothing is. */
+bool range_remove_journal(struct tally *tally, const struct place *user);
+
 #endif

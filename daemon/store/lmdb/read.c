@@ -9,7 +9,7 @@
 
 static int read_get_conversation(struct read *read)
 {
-    wire_put_element(&read->result->records, read->op->record_field, buffer_span(&read->head.bytes));
+    head_put_element(&read->result->records, read->op->record_field, &read->head);
     return 0;
 }
 
@@ -27,7 +27,6 @@ static int read_get_message(struct read *read)
     const struct store_op *op = read->op;
     uint64_t seq = op->message.seq;
     struct message_record record;
-    struct span value = {0};
     if (seq == 0) {
         int rc = message_id_find(read, op->message.message_id, &seq);
         if (rc) {
@@ -37,12 +36,15 @@ static int read_get_message(struct read *read)
     if (seq == 0 || seq > KEY_SEQ_MAX) {
         return message_not_found(read->error, seq);
     }
-    enum get_result found = place_get_message(read->txn, &read->head.place, seq, &value);
-    int rc = message_decode(&read->head.place, seq, found, value, &record, read->error);
+    struct message_cursor cursor;
+    message_cursor_open(read->txn, &read->head.place, &cursor);
+    enum get_result found = message_cursor_find(&cursor, seq);
+    int rc = message_decode(&read->head.place, seq, found, cursor.record, &record, read->error);
     if (rc == 0) {
         wire_put_element(&read->result->records, op->record_field,
-                         op->message.basic ? record_basic_view(value) : value);
+                         op->message.basic ? record_basic_view(cursor.record) : cursor.record);
     }
+    message_cursor_close(&cursor);
     return rc;
 }
 
@@ -91,7 +93,7 @@ static int head_check(struct read *read, const struct read_row *row)
         return conversation_not_found(read->error);
     }
     int rc = head_load(read->txn, &read->layouts, op->user, op->conversation, read->now_us, &read->head, read->error);
-    if (rc) {
+    if (rc || read->head.stale) {
         return rc;
     }
     if (read->head.state != HEAD_LIVE) {
@@ -112,7 +114,7 @@ int read_run(struct read *read)
         return 0;
     }
     int rc = row->one_conversation ? head_check(read, row) : 0;
-    rc = rc ? rc : row->run(read);
+    rc = rc || read->head.stale ? rc : row->run(read);
     if (rc == 0 && (read->result->records.failed || read->result->next.failed)) {
         rc = memory_short(read->error);
     }

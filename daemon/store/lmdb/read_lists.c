@@ -4,6 +4,7 @@
 #include "base/wire.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { LIST_SCAN_MAX = 10000 /* index entries a call looks at, so that its snapshot is short */ };
 
@@ -68,79 +69,212 @@ static int run_open(struct read *read, const struct layout *layout, struct span 
     return 0;
 }
 
-/* Of two the one whose entry comes first in the list: latest first, then by name. NULL when both are at the end. */
-static struct run *run_first(struct run runs[2])
+/* Conversations with something in the journal: their activity is not what their recency entry at home says. */
+struct waiting {
+    size_t count;
+    size_t next;
+    struct waiting_entry {
+        int64_t activity_us;
+        struct span conversation; /* borrowed from the snapshot */
+    } entries[PENDING_USER_MAX];
+};
+
+static int waiting_order(const void *a, const void *b)
 {
-    if (!runs[0].more || !runs[1].more) {
-        return runs[0].more ? &runs[0] : runs[1].more ? &runs[1] : NULL;
+    const struct waiting_entry *left = a;
+    const struct waiting_entry *right = b;
+    if (left->activity_us != right->activity_us) {
+        return left->activity_us > right->activity_us ? -1 : 1;
     }
-    if (runs[0].damaged || runs[1].damaged) {
-        return runs[0].damaged ? &runs[0] : &runs[1];
-    }
-    if (runs[0].activity_us != runs[1].activity_us) {
-        return runs[0].activity_us > runs[1].activity_us ? &runs[0] : &runs[1];
-    }
-    return span_order(runs[0].conversation, runs[1].conversation) < 0 ? &runs[0] : &runs[1];
+    return span_order(left->conversation, right->conversation);
 }
 
-static int recency_damaged(struct read *read, const struct run *run)
+/* The name of a conversation known by its numbers; empty: it is damaged or gone. */
+static struct span name_find(struct read *read, const struct place *place)
+{
+    struct span value;
+    struct conversation_record record;
+    struct key key = place->layout->head_key(place);
+    if (!txn_get(read->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value) ||
+        layout_open(place->layout, key_span(&key), &value) || record_get_conversation(value, &record)) {
+        return span_of(NULL, 0);
+    }
+    return record.conversation_id;
+}
+
+/* Lists what of the user waits in the journal in this snapshot. */
+static void waiting_load(struct read *read, const struct run *home, struct waiting *ret)
+{
+    struct pending_user user;
+    struct error ignored;
+    ret->count = ret->next = 0;
+    if (!read->txn->pending || !home->place.layout || !home->place.layout->has_runs) {
+        return;
+    }
+    pending_user(read->txn->pending, home->place.user_number, read->txn->is_write, &user);
+    read->head.stale = user.removal_commit > txn_id(read->txn);
+    for (size_t i = 0; i < user.count && !read->head.stale; i++) {
+        struct place place = home->place;
+        place.conversation_number = user.conversations[i].conversation_number;
+        struct span name = name_find(read, &place);
+        if (name.size > 0 &&
+            head_load(read->txn, &read->layouts, read->op->user, name, read->now_us, &read->head, &ignored) == 0 &&
+            read->head.place.journal) {
+            ret->entries[ret->count++] = (struct waiting_entry){read->head.record.activity_time_us, name};
+        }
+    }
+    qsort(ret->entries, ret->count, sizeof(ret->entries[0]), waiting_order);
+}
+
+static bool waiting_has(const struct waiting *waiting, struct span conversation)
+{
+    for (size_t i = 0; i < waiting->count; i++) {
+        if (span_equal(waiting->entries[i].conversation, conversation)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Passes over what stands before the page. */
+static void waiting_seek(struct waiting *waiting, struct span after)
+{
+    struct waiting_entry position;
+    if (after.size == 0 || key_parse_position(after, &position.activity_us, &position.conversation)) {
+        return;
+    }
+    while (waiting->next < waiting->count && waiting_order(&waiting->entries[waiting->next], &position) <= 0) {
+        waiting->next++;
+    }
+}
+
+/* A page under way: entries at home in up to two layouts, and those that wait. */
+struct page {
+    struct run runs[2];
+    struct waiting waiting;
+};
+
+/* The next entry of a page. */
+struct item {
+    struct run *run; /* NULL: it waits */
+    int64_t activity_us;
+    struct span conversation;
+    bool damaged;
+};
+
+/* Of two the one whose entry comes first in the list: latest first, then by name. */
+static bool item_is_before(const struct item *a, const struct item *b)
+{
+    const struct waiting_entry left = {a->activity_us, a->conversation};
+    const struct waiting_entry right = {b->activity_us, b->conversation};
+    return a->damaged || (!b->damaged && waiting_order(&left, &right) < 0);
+}
+
+static bool page_first(struct page *page, struct item *ret)
+{
+    bool found = false;
+    for (size_t i = 0; i < 2; i++) {
+        struct run *run = &page->runs[i];
+        while (run->more && !run->damaged && waiting_has(&page->waiting, run->conversation)) {
+            run_take(run, cursor_next(&run->cursor));
+        }
+        struct item item = {run, run->activity_us, run->conversation, run->damaged};
+        if (run->more && (!found || item_is_before(&item, ret))) {
+            *ret = item;
+            found = true;
+        }
+    }
+    struct waiting *waiting = &page->waiting;
+    if (waiting->next < waiting->count) {
+        const struct waiting_entry *entry = &waiting->entries[waiting->next];
+        struct item item = {NULL, entry->activity_us, entry->conversation, false};
+        if (!found || item_is_before(&item, ret)) {
+            *ret = item;
+            found = true;
+        }
+    }
+    return found;
+}
+
+static void page_advance(struct page *page, const struct item *item)
+{
+    if (item->run) {
+        run_take(item->run, cursor_next(&item->run->cursor));
+    } else {
+        page->waiting.next++;
+    }
+}
+
+static int recency_damaged(struct read *read, const struct item *item)
 {
     struct key name = key_user_prefix(read->op->user);
-    if (!run->damaged) {
-        name = key_conversation(read->op->user, run->conversation);
+    if (!item->damaged) {
+        name = key_conversation(read->op->user, item->conversation);
     }
     return record_damaged(read->error, "recency", key_span(&name));
 }
 
-/* Adds the conversation of the run's entry to the result, if it is wanted. Returns 1 when it was added, 2 when the
- * page has no room for it. */
-static int entry_add(struct read *read, const struct run *run)
+/* What the list filters by; of what waits the head says it. */
+static int item_look(struct read *read, const struct item *item, struct recency_entry *ret)
+{
+    if (!item->run) {
+        return 1;
+    }
+    struct span value = item->run->cursor.value;
+    return item->damaged || layout_open(item->run->place.layout, item->run->cursor.key, &value) ||
+                   entry_get_recency(value, ret)
+               ? recency_damaged(read, item)
+               : 0;
+}
+
+/* Adds the conversation of the item to the result, if it is wanted. Returns 1 when it was added, 2 when the page has no
+ * room for it. */
+static int item_add(struct read *read, const struct item *item)
 {
     const struct store_op *op = read->op;
+    struct head *head = &read->head;
     struct recency_entry entry;
-    struct span value = run->cursor.value;
-    struct conversation_record record;
-    struct conversation_place place;
-    if (run->damaged || layout_open(run->place.layout, run->cursor.key, &value) || entry_get_recency(value, &entry)) {
-        return recency_damaged(read, run);
+    int rc = item_look(read, item, &entry);
+    if (rc < 0 || (rc == 0 && !entry_is_wanted(read, &entry))) {
+        return rc;
     }
-    if (!entry_is_wanted(read, &entry)) {
-        return 0;
+    bool by_head = rc == 1;
+    rc = head_load(read->txn, &read->layouts, op->user, item->conversation, read->now_us, head, read->error);
+    if (rc || head->state == HEAD_MISSING || head->stale) {
+        return rc;
     }
-    enum get_result found = place_find(read->txn, &read->layouts, op->user, run->conversation, &place);
-    found = found == GET_FOUND ? place_get_head(read->txn, &place, &value) : found;
-    if (found == GET_MISSING) {
-        return 0;
-    }
-    if (found == GET_DAMAGED || record_get_conversation(value, &record) ||
-        !span_equal(record.conversation_id, run->conversation)) {
-        return conversation_damaged(read->error, &place);
+    if (by_head) {
+        entry = record_recency(&head->record);
+        if (!entry_is_wanted(read, &entry)) {
+            return 0;
+        }
     }
     struct buffer *records = &read->result->records;
-    if (records->size > 0 &&
-        records->size + wire_element_size(op->record_field, value.size) > read->limits->request_bytes) {
+    size_t before = records->size;
+    head_put_element(records, op->record_field, head);
+    if (before > 0 && records->size > read->limits->request_bytes) {
+        records->size = before;
         return 2;
     }
-    wire_put_element(records, op->record_field, value);
     return 1;
 }
 
 /* Adds entries until the page is full, and tells where the next one starts. */
-static int page_fill(struct read *read, struct run runs[2])
+static int page_fill(struct read *read, struct page *page)
 {
     const struct store_op *op = read->op;
     struct key last = {0}; /* everything up to it is done */
-    struct run *run;
+    struct item item = {0};
     size_t found = 0;
     int rc = 0;
-    for (size_t scanned = 0; (run = run_first(runs)); scanned++) {
-        rc = found == op->list.page_size || scanned == LIST_SCAN_MAX ? 2 : entry_add(read, run);
-        if (rc < 0 || rc == 2) {
+    for (size_t scanned = 0; page_first(page, &item); scanned++) {
+        rc = found == op->list.page_size || scanned == LIST_SCAN_MAX ? 2 : item_add(read, &item);
+        if (rc < 0 || rc == 2 || read->head.stale) {
             break;
         }
         found += (size_t)rc;
-        last = key_position(run->activity_us, run->conversation);
-        run_take(run, cursor_next(&run->cursor));
+        last = key_position(item.activity_us, item.conversation);
+        page_advance(page, &item);
     }
     if (rc == 2) {
         buffer_append(&read->result->next, last.bytes, last.size);
@@ -152,7 +286,7 @@ int read_list_conversations(struct read *read)
 {
     struct span after = read->op->list.after;
     const struct layout *list[2];
-    struct run runs[2] = {0};
+    struct page page = {.waiting.count = 0};
     int64_t activity;
     struct span conversation;
     if (after.size > 0 && key_parse_position(after, &activity, &conversation)) {
@@ -164,11 +298,15 @@ int read_list_conversations(struct read *read)
     int rc = 0;
     size_t count = layouts_list(&read->layouts, list);
     for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = run_open(read, list[i], after, &runs[i]);
+        rc = run_open(read, list[i], after, &page.runs[i]);
     }
-    rc = rc ? rc : page_fill(read, runs);
+    if (rc == 0) {
+        waiting_load(read, &page.runs[0], &page.waiting); /* home stands first */
+        waiting_seek(&page.waiting, after);
+        rc = read->head.stale ? 0 : page_fill(read, &page);
+    }
     for (size_t i = 0; i < count; i++) {
-        cursor_close(&runs[i].cursor);
+        cursor_close(&page.runs[i].cursor);
     }
     return rc;
 }

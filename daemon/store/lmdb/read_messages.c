@@ -15,6 +15,7 @@ struct side {
         struct span record; /* in the view asked for */
     } entries[RUN_MAX];
     size_t count; /* found */
+    bool more;    /* there is at least one beyond them */
     size_t taken; /* into the run */
 };
 
@@ -31,7 +32,8 @@ static int side_collect(struct run *run, struct side *side, bool found, bool (*s
 {
     struct read *read = run->read;
     size_t limit = read->op->messages.limit;
-    while (found && side->count < limit) {
+    size_t bytes = 0;
+    while (found && side->count < limit && bytes <= read->op->messages.max_bytes) {
         struct message_record record;
         int rc = message_decode_at(&run->cursor, &record, read->error);
         if (rc) {
@@ -40,9 +42,11 @@ static int side_collect(struct run *run, struct side *side, bool found, bool (*s
         struct span value = run->cursor.record;
         side->entries[side->count].seq = run->cursor.seq;
         side->entries[side->count].record = read->op->messages.basic ? record_basic_view(value) : value;
+        bytes += side->entries[side->count].record.size;
         side->count++;
         found = step(&run->cursor);
     }
+    side->more = found;
     return 0;
 }
 
@@ -124,8 +128,11 @@ static void run_look_beyond(struct run *run)
         first = run->below.entries[run->below.taken - 1].seq;
         last = run->above.taken > 0 ? last : run->below.entries[0].seq;
     }
-    result->has_more_before = seek_below(run, first);
-    result->has_more_after = seek(run, last < UINT64_MAX ? last + 1 : last);
+    enum store_anchor anchor = run->read->op->messages.anchor;
+    bool below = run->below.more || run->below.taken < run->below.count;
+    bool above = run->above.more || run->above.taken < run->above.count;
+    result->has_more_before = anchor == STORE_AFTER ? seek_below(run, first) : below;
+    result->has_more_after = anchor == STORE_BEFORE ? seek(run, last < UINT64_MAX ? last + 1 : last) : above;
 }
 
 int read_list_messages(struct read *read)
@@ -134,6 +141,7 @@ int read_list_messages(struct read *read)
     struct run run = {.read = read};
     assert(op->messages.limit >= 1 && op->messages.limit <= RUN_MAX);
     message_cursor_open(read->txn, &read->head.place, &run.cursor);
+    run.cursor.keeps = true; /* at most the bytes asked for, on each side, and a run more */
     int rc = run_collect(&run);
     if (rc == 0) {
         run_choose(&run);

@@ -16,7 +16,7 @@
 #define VERSION_OF(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 #define ENGINE_VERSION                  VERSION_OF(MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH)
 
-static const uint32_t readable_layouts[] = {1, 2};
+static const uint32_t readable_layouts[] = {1, 2, 3};
 
 struct store {
     struct env *env;
@@ -81,6 +81,13 @@ int store_open(const struct store_config *config, struct store **ret_store, stru
     return 0;
 }
 
+static void result_clear(struct store_result *result)
+{
+    buffer_free(&result->records);
+    buffer_free(&result->next);
+    *result = (struct store_result){0};
+}
+
 static void store_read(struct store *store, struct store_op *op)
 {
     struct store_result result = {0};
@@ -96,6 +103,13 @@ static void store_read(struct store *store, struct store_op *op)
         .error = &error,
     };
     int rc = txn.rc ? 0 : read_run(&read);
+    while (!txn.rc && read.head.stale) {
+        result_clear(&result);
+        read.head.stale = false;
+        env_reset_read(&txn);
+        env_renew_read(&txn);
+        rc = txn.rc ? 0 : read_run(&read);
+    }
     if (txn.rc) {
         rc = txn_error(txn.rc, &error); /* what was concluded from a failed transaction is worth nothing */
     }
@@ -105,8 +119,7 @@ static void store_read(struct store *store, struct store_op *op)
         writer_add_stats(store->writer, &result.stats);
     }
     op->done(op, rc ? &error : NULL, rc ? NULL : &result);
-    buffer_free(&result.records);
-    buffer_free(&result.next);
+    result_clear(&result);
 }
 
 void store_run(struct store *store, struct store_op *op)

@@ -87,6 +87,15 @@ uint64_t txn_count(struct txn *txn, enum table table)
     return stat.ms_entries;
 }
 
+uint64_t txn_pages(struct txn *txn, enum table table)
+{
+    MDB_stat stat = {0};
+    if (!txn->rc && txn->tables[table] != TXN_TABLE_CLOSED) {
+        txn->rc = mdb_stat(txn->handle, txn->tables[table], &stat);
+    }
+    return stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+}
+
 uint64_t txn_id(const struct txn *txn)
 {
     assert(txn->handle);

@@ -10,6 +10,8 @@
 
 #include <lmdb.h>
 
+struct pending;
+
 enum table {
     TABLE_META,
     TABLE_DEADLINES,
@@ -25,6 +27,8 @@ enum table {
     /* Layout 2. */
     TABLE_2_USERS,
     TABLE_2_DATA,
+    /* Layout 3. */
+    TABLE_3_JOURNAL,
     TABLE_COUNT
 };
 
@@ -36,6 +40,8 @@ struct txn {
     const MDB_dbi *tables;
     int rc;          /* of LMDB: the first failure */
     uint64_t writes; /* puts and removals so far */
+    bool is_write;
+    struct pending *pending; /* of the environment: what it says is of this transaction, or of the last commit */
 };
 
 /* *ret is borrowed, valid until the next write. False: there is none. */
@@ -49,8 +55,9 @@ void txn_put_last(struct txn *txn, enum table table, struct span key, struct spa
 /* False: there was none. */
 bool txn_delete(struct txn *txn, enum table table, struct span key);
 
-/* How many entries the table has. */
+/* How many entries the table has, and how many pages. */
 uint64_t txn_count(struct txn *txn, enum table table);
+uint64_t txn_pages(struct txn *txn, enum table table);
 
 /* The number of the commit it will be, or that it sees. The transaction must have begun. */
 uint64_t txn_id(const struct txn *txn);

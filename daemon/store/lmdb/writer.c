@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "store/lmdb/batch.h"
+#include "store/lmdb/fold.h"
+#include "store/lmdb/journal.h"
 #include "store/lmdb/purge.h"
 
 #include <assert.h>
@@ -10,6 +12,10 @@
 #include <stdlib.h>
 
 enum {
+    FOLD_IDLE_US = 2 * CLOCK_MILLISECOND_US,    /* without an operation until folding begins */
+    FOLD_SLICE_US = 4 * CLOCK_MILLISECOND_US,   /* of one commit while idle; an operation that comes ends it before */
+    FOLD_BESIDE_US = 10 * CLOCK_MILLISECOND_US, /* of a commit with operations when the journal is full */
+    TRUNCATE_RECORDS = 4096,                    /* of a commit: many times what one can append */
     SLICE_RECORDS = 1000,
     SLICE_US = 4 * CLOCK_MILLISECOND_US,
     SLICE_PAUSE_US = 20 * CLOCK_MILLISECOND_US, /* between slices while operations wait: they come first */
@@ -31,9 +37,11 @@ struct writer {
     struct migrate_driver migration;
     /* What the last commit left to be done. */
     bool purge_pending;
+    bool fold_pending;        /* there may be something in the journal */
     int64_t next_deadline_us; /* wall clock */
     /* clock_monotonic_us before which not to. */
     int64_t next_slice_us;
+    int64_t next_fold_us;
     int64_t next_reader_check_us;
     int64_t next_look_us;
     int64_t last_batch_us;
@@ -128,13 +136,69 @@ static void batch_run_singly(struct writer *writer)
     }
 }
 
+/* How full the journal is, from 0 to 1. */
+static double journal_fill(struct txn *txn)
+{
+    uint64_t oldest;
+    double entries = (double)pending_span(txn->pending, &oldest) / JOURNAL_ENTRIES_MAX;
+    double pages = (double)txn_pages(txn, TABLE_3_JOURNAL) / JOURNAL_PAGES_MAX;
+    return entries > pages ? entries : pages;
+}
+
+/* Folds in the commit of the operations: the more the fuller the journal is, from half on. So appends slow down to what
+ * is folded, and never wait for it as a whole. */
+static bool fold_beside(struct work *work)
+{
+    bool folded = false;
+    double pressure = 2 * journal_fill(&work->txn) - 1;
+    if (pressure > 0) {
+        const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * FOLD_BESIDE_US)};
+        folded = fold_oldest(work, &budget) > 0;
+    }
+    fold_truncate(work, TRUNCATE_RECORDS);
+    return folded;
+}
+
+static bool operation_waits(void *arg)
+{
+    struct writer *writer = arg;
+    return !queue_is_empty(&writer->queue) || queue_is_stopped(&writer->queue);
+}
+
+/* While no operation comes. */
+static void fold_idle(struct writer *writer)
+{
+    struct work work = work_begin(writer);
+    const struct fold_budget budget = {
+        .until_us = clock_monotonic_us() + FOLD_SLICE_US, .is_interrupted = operation_waits, .arg = writer};
+    bool folded = fold_oldest(&work, &budget) > 0;
+    bool truncated = fold_truncate(&work, TRUNCATE_RECORDS);
+    writer->fold_pending = folded || !truncated;
+    int rc = work_commit(writer, &work);
+    if (rc) {
+        writer->next_fold_us = clock_monotonic_us() + FAILED_PAUSE_US;
+    }
+}
+
+/* When to fold next; INT64_MAX: there is nothing to fold. */
+static int64_t fold_time(const struct writer *writer)
+{
+    if (!writer->fold_pending) {
+        return INT64_MAX;
+    }
+    int64_t idle = writer->last_batch_us + FOLD_IDLE_US;
+    return idle > writer->next_fold_us ? idle : writer->next_fold_us;
+}
+
 static void batch_run(struct writer *writer)
 {
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
+    bool folded = fold_beside(&work);
+    writer->fold_pending = true;
     int rc = batch_commit(writer, &work);
-    if (rc && writer->batch.count > 1) {
+    if (rc && (folded || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
         for (size_t i = 0; i < writer->batch.count; i++) {
@@ -218,12 +282,6 @@ static void migration_fail(struct writer *writer, int rc, const char *why)
     migrate_driver_failed(&writer->migration, why, noted ? &entry : NULL);
 }
 
-static bool operation_waits(void *arg)
-{
-    struct writer *writer = arg;
-    return !queue_is_empty(&writer->queue) || queue_is_stopped(&writer->queue);
-}
-
 /* Moves a bounded part of what is to be migrated, in a commit of its own. While operations come anyway its time is
  * short; else it is long, and the first operation ends it. */
 static void migration_run(struct writer *writer, bool busy)
@@ -294,7 +352,10 @@ static int64_t idle_time(const struct writer *writer)
     int64_t pause = writer->next_slice_us - now;
     wait = wait > pause ? wait : pause;
     int64_t move = migrate_driver_wait(&writer->migration);
-    return move < wait ? move : wait;
+    int64_t fold = fold_time(writer);
+    fold = fold == INT64_MAX ? fold : fold - now;
+    wait = move < wait ? move : wait;
+    return fold < wait ? fold : wait;
 }
 
 /* What is due from time to time, whether operations come or not. */
@@ -328,6 +389,9 @@ static void *writer_main(void *arg)
         }
         if (!stopping && slice_is_due(writer)) {
             slice_run(writer);
+        }
+        if (!stopping && queue_is_empty(&writer->queue) && fold_time(writer) <= clock_monotonic_us()) {
+            fold_idle(writer);
         }
         if (!stopping) {
             migration_step(writer);
@@ -366,6 +430,7 @@ int writer_start(const struct writer_config *config, struct writer **ret_writer,
         .deleted_retention_us = config->deleted_retention_us,
         .scratch = &writer->scratch,
     };
+    writer->fold_pending = true;
     queue_init(&writer->queue);
     migrate_driver_init(&writer->migration, &config->migrate);
     int rc = writer_begin(writer, error);

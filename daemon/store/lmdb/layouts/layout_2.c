@@ -17,6 +17,8 @@
  *       4 the head                    00 00 00 00 00 00 00 07  03  00 00 00 00 00 00 00 09  04
  *
  * A user has a name as long as he has a conversation with a name, a conversation as long as it has a head. */
+#include "store/lmdb/layouts/layout_2.h"
+
 #include "store/lmdb/heads.h"
 
 #include "base/crc32c.h"
@@ -26,7 +28,7 @@ enum { PART_NAME = 1, PART_RECENCY = 2, PART_CONTENT = 3, NUMBER_BYTES = 8 };
 static const uint8_t content_kinds[KIND_COUNT] = {
     [KIND_MESSAGE_ID] = 1, [KIND_REQUEST] = 2, [KIND_MESSAGE] = 3, [KIND_HEAD] = 4};
 
-static struct key user_prefix(const struct place *place)
+struct key layout_2_user_prefix(const struct place *place)
 {
     struct key key = {0};
     key_add_number(&key, place->user_number);
@@ -41,7 +43,7 @@ static struct key part_prefix(uint64_t user_number, uint8_t part)
     return key;
 }
 
-static struct key conversation_prefix(const struct place *place, enum kind kind)
+struct key layout_2_conversation_prefix(const struct place *place, enum kind kind)
 {
     struct key key = part_prefix(place->user_number, PART_CONTENT);
     assert(content_kinds[kind] > 0);
@@ -50,40 +52,40 @@ static struct key conversation_prefix(const struct place *place, enum kind kind)
     return key;
 }
 
-static struct key head_key(const struct place *place)
+struct key layout_2_head_key(const struct place *place)
 {
-    return conversation_prefix(place, KIND_HEAD);
+    return layout_2_conversation_prefix(place, KIND_HEAD);
 }
 
-static struct key message_key(const struct place *place, uint64_t seq)
+struct key layout_2_message_key(const struct place *place, uint64_t seq)
 {
-    struct key key = conversation_prefix(place, KIND_MESSAGE);
+    struct key key = layout_2_conversation_prefix(place, KIND_MESSAGE);
     key_add_number(&key, seq);
     return key;
 }
 
-static struct key message_id_key(const struct place *place, struct span message_id)
+struct key layout_2_message_id_key(const struct place *place, struct span message_id)
 {
-    struct key key = conversation_prefix(place, KIND_MESSAGE_ID);
+    struct key key = layout_2_conversation_prefix(place, KIND_MESSAGE_ID);
     key_add_id(&key, message_id);
     return key;
 }
 
-static struct key request_key(const struct place *place, struct span request_id)
+struct key layout_2_request_key(const struct place *place, struct span request_id)
 {
-    struct key key = conversation_prefix(place, KIND_REQUEST);
+    struct key key = layout_2_conversation_prefix(place, KIND_REQUEST);
     key_add_id(&key, request_id);
     return key;
 }
 
-static struct key recency_prefix(const struct place *place)
+struct key layout_2_recency_prefix(const struct place *place)
 {
     return part_prefix(place->user_number, PART_RECENCY);
 }
 
-static struct key recency_key(const struct place *place, int64_t activity_time_us)
+struct key layout_2_recency_key(const struct place *place, int64_t activity_time_us)
 {
-    struct key key = recency_prefix(place);
+    struct key key = layout_2_recency_prefix(place);
     key_add_number(&key, key_invert_time(activity_time_us));
     key_add_id(&key, place->conversation);
     return key;
@@ -96,7 +98,7 @@ static struct key name_key(uint64_t user_number, struct span conversation)
     return key;
 }
 
-static int parse_message(struct span key, struct span prefix, uint64_t *ret_seq)
+int layout_2_parse_message(struct span key, struct span prefix, uint64_t *ret_seq)
 {
     if (!span_starts_with(key, prefix) || key.size != prefix.size + NUMBER_BYTES) {
         return -1;
@@ -109,7 +111,7 @@ static int parse_message(struct span key, struct span prefix, uint64_t *ret_seq)
     return 0;
 }
 
-static int parse_recency(struct span key, struct span prefix, int64_t *ret_activity_us, struct span *ret_conversation)
+int layout_2_parse_recency(struct span key, struct span prefix, int64_t *ret_activity_us, struct span *ret_conversation)
 {
     if (!span_starts_with(key, prefix) || key.size < prefix.size + NUMBER_BYTES) {
         return -1;
@@ -154,7 +156,7 @@ static void number_put(struct txn *txn, enum table table, struct span key, uint6
     txn_put(txn, table, key, key_span(&value));
 }
 
-static enum get_result find(struct txn *txn, struct place *place)
+enum get_result layout_2_find(struct txn *txn, struct place *place)
 {
     enum get_result found = number_get(txn, TABLE_2_USERS, place->user, &place->user_number);
     if (found != GET_FOUND || place->conversation.size == 0) {
@@ -164,7 +166,7 @@ static enum get_result find(struct txn *txn, struct place *place)
     return number_get(txn, TABLE_2_DATA, key_span(&name), &place->conversation_number);
 }
 
-static void create(struct work *work, struct place *place)
+void layout_2_create(struct work *work, struct place *place)
 {
     enum get_result user = number_get(&work->txn, TABLE_2_USERS, place->user, &place->user_number);
     if (user == GET_DAMAGED) {
@@ -180,12 +182,12 @@ static void create(struct work *work, struct place *place)
     number_put(&work->txn, TABLE_2_DATA, key_span(&name), place->conversation_number);
 }
 
-static void remove_user(struct work *work, const struct place *place)
+void layout_2_remove_user(struct work *work, const struct place *place)
 {
     txn_delete(&work->txn, TABLE_2_USERS, place->user);
 }
 
-static void remove_names(struct work *work, const struct place *place)
+void layout_2_remove_names(struct work *work, const struct place *place)
 {
     struct key name = name_key(place->user_number, place->conversation);
     struct key names = part_prefix(place->user_number, PART_NAME);
@@ -194,7 +196,7 @@ static void remove_names(struct work *work, const struct place *place)
     bool more = cursor_seek(&cursor, key_span(&names)) && span_starts_with(cursor.key, key_span(&names));
     cursor_close(&cursor);
     if (!more && !head_user_is_forgotten(&work->txn, place->user)) {
-        remove_user(work, place);
+        layout_2_remove_user(work, place);
     }
 }
 
@@ -202,7 +204,7 @@ static void damage_tell(enum table table, struct span key, struct place *ret, st
 {
     buffer_clear(memory);
     buffer_append(memory, key.data, key.size);
-    *ret = (struct place){.layout = &layout_2, .damaged = buffer_span(memory), .damaged_table = table};
+    *ret = (struct place){.layout = ret->layout, .damaged = buffer_span(memory), .damaged_table = table};
 }
 
 /* The first conversation of the user, of `ret`, above this name. */
@@ -229,7 +231,7 @@ static bool next_of_user(struct txn *txn, struct span after, struct place *ret, 
     return found;
 }
 
-static bool next_conversation(struct txn *txn, const struct place *after, struct place *ret, struct buffer *memory)
+bool layout_2_next_conversation(struct txn *txn, const struct place *after, struct place *ret, struct buffer *memory)
 {
     struct cursor users = cursor_open(txn, TABLE_2_USERS);
     bool more = after->user.size > 0 ? cursor_seek(&users, after->user) : cursor_first(&users);
@@ -238,7 +240,7 @@ static bool next_conversation(struct txn *txn, const struct place *after, struct
         bool same_user = span_equal(users.key, after->user);
         buffer_clear(memory);
         buffer_append(memory, users.key.data, users.key.size);
-        *ret = (struct place){.layout = &layout_2, .user = buffer_span(memory)};
+        *ret = (struct place){.layout = after->layout, .user = buffer_span(memory)};
         if (number_open(users.key, users.value, &ret->user_number) || !key_is_id(users.key)) {
             damage_tell(TABLE_2_USERS, users.key, ret, memory);
             found = true;
@@ -254,7 +256,7 @@ static bool next_conversation(struct txn *txn, const struct place *after, struct
     return found && !txn->rc;
 }
 
-static bool next_user(struct txn *txn, struct span after, struct key *ret_user)
+bool layout_2_next_user(struct txn *txn, struct span after, struct key *ret_user)
 {
     uint64_t number;
     struct cursor cursor = cursor_open(txn, TABLE_2_USERS);
@@ -275,30 +277,8 @@ static bool next_user(struct txn *txn, struct span after, struct key *ret_user)
 static const enum table own_tables[] = {TABLE_2_USERS, TABLE_2_DATA};
 
 const struct layout layout_2 = {
+    LAYOUT_2_KEYS,
     .number = 2,
-    .tables = {[KIND_HEAD] = TABLE_2_DATA,
-               [KIND_MESSAGE] = TABLE_2_DATA,
-               [KIND_MESSAGE_ID] = TABLE_2_DATA,
-               [KIND_REQUEST] = TABLE_2_DATA,
-               [KIND_RECENCY] = TABLE_2_DATA},
     .own_tables = own_tables,
     .own_table_count = sizeof(own_tables) / sizeof(own_tables[0]),
-    .sealed = true,
-    .has_names = true,
-    .head_key = head_key,
-    .message_key = message_key,
-    .message_id_key = message_id_key,
-    .request_key = request_key,
-    .recency_key = recency_key,
-    .conversation_prefix = conversation_prefix,
-    .recency_prefix = recency_prefix,
-    .user_prefix = user_prefix,
-    .parse_message = parse_message,
-    .parse_recency = parse_recency,
-    .find = find,
-    .create = create,
-    .remove = remove_names,
-    .remove_user = remove_user,
-    .next_conversation = next_conversation,
-    .next_user = next_user,
 };

@@ -1,0 +1,101 @@
+#include "store/lmdb/append_journal.h"
+
+#include "base/wire.h"
+#include "store/lmdb/journal.h"
+
+enum { CHAIN_WITH_IDS_MAX = 16 }; /* entries that are read whole when a message_id is looked for */
+
+static bool journal_is_open(const struct change *change)
+{
+    const struct layouts *layouts = &change->work->layouts;
+    const struct conversation_place *place = &change->head.place;
+    return layouts->home->has_runs && !layouts->loose && place->head.layout == layouts->home && !place->split &&
+           txn_count(&change->work->txn, TABLE_3_JOURNAL) < JOURNAL_ENTRIES_MAX &&
+           txn_pages(&change->work->txn, TABLE_3_JOURNAL) < JOURNAL_PAGES_MAX;
+}
+
+/* False: too large for the journal. */
+static bool messages_look(const struct store_op *op, bool *ret_has_ids)
+{
+    size_t bytes = 0;
+    bool has_ids = false;
+    for (size_t i = 0; i < op->append.count; i++) {
+        struct message_record record = append_message(&op->append.messages[i], 1, 0);
+        bytes += record_message_bound(&record);
+        has_ids = has_ids || record.message_id.size > 0;
+    }
+    *ret_has_ids = has_ids;
+    return op->append.count > 0 && bytes <= JOURNAL_VALUE_MAX;
+}
+
+/* Encodes the append as the entry's value, into work->scratch. */
+static void entry_encode(struct change *change, struct journal_entry *entry)
+{
+    const struct store_op *op = change->op;
+    const struct store_result *result = change->result;
+    struct buffer *scratch = change->work->scratch;
+    struct buffer part = {0};
+    if (op->request_id.size > 0) {
+        entry_put_request(&part, op, result);
+        entry->request_id = op->request_id;
+        entry->request = buffer_span(&part);
+    }
+    buffer_clear(scratch);
+    journal_put_head(scratch, entry);
+    for (size_t i = 0; i < op->append.count; i++) {
+        struct message_record record =
+            append_message(&op->append.messages[i], result->first_seq + i, result->create_time_us);
+        buffer_clear(&part);
+        record_put_message(&part, &record);
+        wire_put_element(scratch, JOURNAL_MESSAGE_FIELD, buffer_span(&part));
+    }
+    scratch->failed = scratch->failed || part.failed;
+    buffer_free(&part);
+}
+
+bool append_to_journal(struct change *change, struct conversation_record *head)
+{
+    struct work *work = change->work;
+    struct pending *pending = work->txn.pending;
+    const struct journal_part *part = change->head.place.journal;
+    const struct store_op *op = change->op;
+    bool has_ids;
+    if (!journal_is_open(change) || !messages_look(op, &has_ids) ||
+        (has_ids && part && part->chain.has_ids && part->chain.count >= CHAIN_WITH_IDS_MAX)) {
+        return false;
+    }
+    struct pending_entry waiting = {
+        .id = pending_next_id(pending),
+        .user_number = change->head.place.head.user_number,
+        .conversation_number = change->head.place.head.conversation_number,
+        .activity_us = head->activity_time_us,
+        .request_tag = op->request_id.size ? pending_tag(op->request_id.data, op->request_id.size) : 0,
+        .bytes = JOURNAL_VALUE_MAX, /* at most; known when it is encoded */
+        .has_ids = has_ids,
+    };
+    if (!pending_has_room(pending, &waiting)) {
+        return false;
+    }
+    change_step_head(change, head);
+    struct journal_entry entry = {
+        .id = waiting.id,
+        .user_number = waiting.user_number,
+        .conversation_number = waiting.conversation_number,
+        .last_seq = head->last_seq,
+        .revision = head->revision,
+        .message_count = head->message_count,
+        .content_bytes = head->content_bytes,
+        .update_time_us = head->update_time_us,
+        .activity_time_us = head->activity_time_us,
+        .has_ids = has_ids,
+    };
+    entry_encode(change, &entry);
+    waiting.bytes = (uint32_t)work->scratch->size;
+    journal_put(work, &entry);
+    if (!work->txn.rc && pending_push(pending, &waiting)) {
+        txn_fail_memory(&work->txn);
+    }
+    head_count(work, &change->head.record, head);
+    change->remembered = true;
+    return true;
+}

@@ -1,0 +1,15 @@
+/* Appending to the journal. */
+#ifndef STORE_LMDB_APPEND_JOURNAL_H
+#define STORE_LMDB_APPEND_JOURNAL_H
+
+#include "store/lmdb/change.h"
+
+/* The message as it is stored. */
+struct message_record append_message(const struct store_message *message, uint64_t seq, int64_t now_us);
+
+/* Puts the append into the journal, with its request: `head` is what the conversation becomes, and change->result says
+ * what the messages became. False: it has to go home (too large, or the journal or the conversation's part of it is
+ * full, or the layout has none); nothing was written then. */
+bool append_to_journal(struct change *change, struct conversation_record *head);
+
+#endif

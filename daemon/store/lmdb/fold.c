@@ -1,0 +1,238 @@
+#include "store/lmdb/fold.h"
+
+#include "base/clock.h"
+#include "store/lmdb/heads.h"
+#include "store/lmdb/journal.h"
+#include "store/lmdb/journal_part.h"
+#include "store/lmdb/quarantine.h"
+
+#include <stdlib.h>
+
+/* A conversation being folded. All spans point into `copy`, so that they outlive the writes. */
+struct fold {
+    struct work *work;
+    struct head head; /* as it is at home */
+    struct conversation_record after;
+    struct buffer copy;
+    struct folded_entry {
+        struct journal_entry entry;
+        bool damaged;
+    } * entries; /* oldest first */
+    size_t entry_count;
+    struct run_message *messages;
+    size_t message_count;
+    size_t message_capacity;
+};
+
+static struct span span_copy(struct fold *fold, struct span span)
+{
+    size_t at = fold->copy.size;
+    buffer_append(&fold->copy, span.data, span.size);
+    return span_of(fold->copy.data + at, fold->copy.failed ? 0 : span.size);
+}
+
+/* Reads the head at home by its numbers alone. */
+static enum get_result head_find(struct fold *fold, uint64_t user_number, uint64_t conversation_number)
+{
+    struct work *work = fold->work;
+    struct place *place = &fold->head.place.head;
+    struct span value;
+    *place = (struct place){
+        .layout = work->layouts.home, .user_number = user_number, .conversation_number = conversation_number};
+    struct key key = place->layout->head_key(place);
+    if (!txn_get(&work->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value)) {
+        return GET_MISSING;
+    }
+    bool damaged = layout_open(place->layout, key_span(&key), &value) != 0;
+    buffer_append(&fold->head.bytes, value.data, value.size);
+    if (fold->head.bytes.failed) {
+        txn_fail_memory(&work->txn);
+        return GET_MISSING;
+    }
+    if (damaged || record_get_conversation(buffer_span(&fold->head.bytes), &fold->head.record)) {
+        return GET_DAMAGED;
+    }
+    fold->head.place.found = true;
+    place->conversation = fold->head.record.conversation_id;
+    fold->after = fold->head.record;
+    return GET_FOUND;
+}
+
+static void quarantine_entry(struct fold *fold, uint64_t id, const char *reason)
+{
+    struct span key, value;
+    struct buffer copy = {0};
+    if (!journal_find(&fold->work->txn, id, &key, &value)) {
+        return;
+    }
+    struct key name = {0};
+    key_add(&name, key);
+    buffer_append(&copy, value.data, value.size);
+    const struct quarantined found = {.layout = layout_3.number,
+                                      .table = TABLE_3_JOURNAL,
+                                      .key = key_span(&name),
+                                      .value = buffer_span(&copy),
+                                      .reason = reason};
+    if (copy.failed) {
+        txn_fail_memory(&fold->work->txn);
+    } else {
+        quarantine_put_stray(fold->work, &found);
+    }
+    buffer_free(&copy);
+}
+
+/* Copies what is to be folded out of the journal. */
+static void entries_copy(struct fold *fold, const struct pending_chain *chain)
+{
+    struct txn *txn = &fold->work->txn;
+    size_t bytes = 0;
+    struct journal_entry entry;
+    for (size_t i = 0; i < chain->count; i++) {
+        if (journal_get(txn, chain->ids[i], &entry) == GET_FOUND) {
+            bytes += entry.messages.size + entry.request.size + entry.request_id.size;
+        }
+    }
+    buffer_extend(&fold->copy, bytes); /* at once, so that spans into it stay */
+    fold->copy.size = 0;
+    for (size_t i = chain->count; i > 0 && !fold->copy.failed; i--) {
+        enum get_result found = journal_get(txn, chain->ids[i - 1], &entry);
+        if (found == GET_MISSING || entry.last_seq <= fold->head.record.last_seq) {
+            continue;
+        }
+        if (found == GET_FOUND) {
+            entry.messages = span_copy(fold, entry.messages);
+            entry.request = span_copy(fold, entry.request);
+            entry.request_id = span_copy(fold, entry.request_id);
+        }
+        fold->entries[fold->entry_count++] = (struct folded_entry){entry, found == GET_DAMAGED};
+    }
+}
+
+static bool message_add(struct fold *fold, uint64_t seq, struct span record)
+{
+    if (fold->message_count == fold->message_capacity) {
+        size_t capacity = fold->message_capacity ? 2 * fold->message_capacity : 64;
+        struct run_message *grown = realloc(fold->messages, capacity * sizeof(*grown));
+        if (!grown) {
+            txn_fail_memory(&fold->work->txn);
+            return false;
+        }
+        fold->messages = grown;
+        fold->message_capacity = capacity;
+    }
+    fold->messages[fold->message_count++] = (struct run_message){seq, record};
+    return true;
+}
+
+static void messages_put(struct fold *fold)
+{
+    place_append_messages(fold->work, &fold->head.place, fold->messages, fold->message_count);
+    fold->message_count = 0;
+}
+
+static void request_put(struct fold *fold, const struct journal_entry *entry)
+{
+    buffer_clear(fold->work->scratch);
+    buffer_append(fold->work->scratch, entry->request.data, entry->request.size);
+    place_put_request(fold->work, &fold->head.place, entry->request_id);
+}
+
+/* Its messages stay what they were to every caller: damaged. What is there can be told no better than under the last
+ * seq. */
+static void damage_put(struct fold *fold, const struct journal_entry *entry)
+{
+    const struct place *place = &fold->head.place.head;
+    struct key key = place->layout->message_key(place, entry->last_seq);
+    messages_put(fold);
+    quarantine_entry(fold, entry->id, "its checksum is wrong");
+    buffer_clear(fold->work->scratch);
+    buffer_append(fold->work->scratch, "damaged", sizeof("damaged")); /* no seal: so it is */
+    work_put_scratch(fold->work, place->layout->tables[KIND_MESSAGE], key_span(&key));
+}
+
+static void entry_put(struct fold *fold, const struct folded_entry *folded)
+{
+    struct journal_entry entry = folded->entry;
+    struct message_record record;
+    struct span bytes;
+    if (folded->damaged) {
+        damage_put(fold, &entry);
+    } else if (entry.request_id.size > 0) {
+        request_put(fold, &entry);
+    }
+    while (!folded->damaged && journal_next_message(&entry, &record, &bytes) && message_add(fold, record.seq, bytes)) {
+        if (record.message_id.size > 0) {
+            place_put_message_id(fold->work, &fold->head.place, record.message_id, record.seq);
+        }
+    }
+    journal_part_counters(&fold->after, &folded->entry, folded->damaged, 1);
+}
+
+static void fold_found(struct fold *fold, const struct pending_chain *chain)
+{
+    fold->entries = calloc(chain->count, sizeof(*fold->entries));
+    if (fold->entries) {
+        entries_copy(fold, chain);
+    }
+    if (!fold->entries || fold->copy.failed) {
+        txn_fail_memory(&fold->work->txn);
+        return;
+    }
+    for (size_t i = 0; i < fold->entry_count && !fold->work->txn.rc; i++) {
+        entry_put(fold, &fold->entries[i]);
+    }
+    if (fold->entry_count > 0) {
+        messages_put(fold);
+        head_fold(fold->work, &fold->head.place, &fold->head.record, &fold->after);
+    }
+}
+
+void fold_conversation(struct work *work, uint64_t user_number, uint64_t conversation_number)
+{
+    struct fold fold = {.work = work};
+    struct pending *pending = work->txn.pending;
+    struct pending_chain *chain = &fold.head.journal.chain;
+    pending_chain(pending, conversation_number, true, chain);
+    if (chain->count == 0 || work->txn.rc) {
+        return;
+    }
+    enum get_result found = head_find(&fold, user_number, conversation_number);
+    if (found == GET_FOUND) {
+        fold_found(&fold, chain);
+    }
+    for (size_t i = chain->count; found == GET_DAMAGED && i > 0; i--) {
+        quarantine_entry(&fold, chain->ids[i - 1], "its conversation is damaged");
+    }
+    uint64_t mark = pending_next_id(pending);
+    journal_put_fold(work, mark, user_number, conversation_number);
+    pending_remove(pending, conversation_number);
+    if (pending_skip(pending, mark)) {
+        txn_fail_memory(&work->txn);
+    }
+    head_free(&fold.head);
+    buffer_free(&fold.copy);
+    free(fold.entries);
+    free(fold.messages);
+}
+
+size_t fold_oldest(struct work *work, const struct fold_budget *budget)
+{
+    struct pending_entry oldest;
+    size_t count = 0;
+    while (!work->txn.rc && pending_oldest(work->txn.pending, &oldest)) {
+        if (count > 0 && (clock_monotonic_us() >= budget->until_us ||
+                          (budget->is_interrupted && budget->is_interrupted(budget->arg)))) {
+            break;
+        }
+        fold_conversation(work, oldest.user_number, oldest.conversation_number);
+        count++;
+    }
+    return count;
+}
+
+bool fold_truncate(struct work *work, size_t records)
+{
+    uint64_t oldest;
+    pending_span(work->txn.pending, &oldest);
+    return journal_truncate(work, oldest, records);
+}

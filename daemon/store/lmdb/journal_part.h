@@ -1,0 +1,35 @@
+/* What of one conversation waits in the journal, as a transaction sees it: a part of the conversation like that at
+ * home. */
+#ifndef STORE_LMDB_JOURNAL_PART_H
+#define STORE_LMDB_JOURNAL_PART_H
+
+#include "store/lmdb/heads.h"
+#include "store/lmdb/journal.h"
+
+/* Messages that were unpacked: of a run, or of the journal. An empty record is a damaged one. */
+struct message_batch {
+    struct message_batch *next;
+    struct buffer raw; /* what a run's records are borrowed from */
+    size_t count;
+    size_t capacity;
+    struct run_message messages[];
+};
+
+/* Looks whether something of the conversation waits, and takes the counters of its head over into head->record. The
+ * head is that of home; sets head->place.journal. Returns 1 when the snapshot is too old for what the index says: begin
+ * a new one. */
+int journal_part_load(struct txn *txn, const struct layouts *layouts, struct head *head);
+
+/* Takes over what an entry says of the head; of a damaged one, which stands for so many, only what its key says. */
+void journal_part_counters(struct conversation_record *record, const struct journal_entry *entry, bool damaged,
+                           size_t entries);
+
+/* Its messages, oldest first; NULL when the txn has failed. */
+struct message_batch *journal_part_messages(struct txn *txn, const struct conversation_place *place);
+
+enum get_result journal_part_find_id(struct txn *txn, const struct conversation_place *place, struct span message_id,
+                                     uint64_t *ret_seq);
+enum get_result journal_part_find_request(struct txn *txn, const struct conversation_place *place,
+                                          struct span request_id, struct span *ret);
+
+#endif

@@ -1,0 +1,99 @@
+/* Which appends wait in the journal: in memory, from a conversation to its entries there, rebuilt from the journal at
+ * start. One writer changes it, in step with its transactions; any thread reads what was committed.
+ *
+ * Entries have consecutive numbers. Removing takes all of a conversation at once (they were folded home, or the
+ * conversation is gone); the entries before the oldest that is left may leave the journal.
+ *
+ * Memory: at most PENDING_ENTRY_BYTES an entry, for at most `entries_max` between the oldest and the newest, and 32 for
+ * each conversation that the largest transaction changed. It is reserved at once and costs something once it is used.
+ */
+#ifndef STORE_LMDB_PENDING_H
+#define STORE_LMDB_PENDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pending;
+
+enum {
+    PENDING_ENTRY_BYTES = 84,    /* when every entry is of another conversation; 33 when five are of one */
+    PENDING_CHAIN_MAX = 256,     /* entries of a conversation */
+    PENDING_CHAIN_BYTES = 65536, /* of their values */
+    PENDING_USER_MAX = 256,      /* conversations of a user */
+};
+
+struct pending_entry {
+    uint64_t id; /* in the journal: the one before plus 1; any higher when no entry is left */
+    uint64_t user_number;
+    uint64_t conversation_number;
+    int64_t activity_us;  /* of the conversation from then on */
+    uint32_t request_tag; /* of its request_id (pending_tag); 0: it has none */
+    uint32_t bytes;       /* of its value */
+    bool has_ids;         /* one of its messages has a message_id */
+};
+
+/* The entries of a conversation, newest first. */
+struct pending_chain {
+    size_t count;
+    uint64_t ids[PENDING_CHAIN_MAX];
+    uint32_t tags[PENDING_CHAIN_MAX];
+    bool has_ids; /* any of them */
+    /* The last commit that removed entries of any conversation. A reader whose snapshot is older must take a new one,
+     * and look again: what it misses here may not be home there. */
+    uint64_t removal_commit;
+};
+
+/* A conversation of a user. */
+struct pending_conversation {
+    uint64_t conversation_number;
+    int64_t activity_us;
+};
+
+struct pending_user {
+    size_t count;
+    struct pending_conversation conversations[PENDING_USER_MAX]; /* latest activity first, then by number */
+    uint64_t removal_commit;
+};
+
+/* NULL when memory is short. */
+struct pending *pending_new(size_t entries_max);
+struct pending *pending_free(struct pending *pending);
+
+/* The tag of a request_id: never 0. */
+uint32_t pending_tag(const uint8_t *request_id, size_t size);
+
+/* The writer's. `uncommitted` changes are seen by the writer alone until pending_commit. */
+
+/* Whether an entry may be pushed: there is room for one more in all, in its conversation and its user. What the writer
+ * has removed gives its room in the conversation and the user back at once, its room in all with the commit. */
+bool pending_has_room(struct pending *pending, const struct pending_entry *entry);
+
+/* Adds one. There must be room. Returns 0: its memory was reserved by pending_new. */
+int pending_push(struct pending *pending, const struct pending_entry *entry);
+
+/* Uses up the numbers up to this one for what waits for nothing. -1: there is no room for them in all. */
+int pending_skip(struct pending *pending, uint64_t id);
+
+/* The number of the next entry, as the writer sees it; at least 1. */
+uint64_t pending_next_id(const struct pending *pending);
+
+/* Takes the conversation's entries away. Without any it does nothing. */
+void pending_remove(struct pending *pending, uint64_t conversation_number);
+
+/* After the transaction was committed as this commit, or undone. */
+void pending_commit(struct pending *pending, uint64_t commit_id);
+void pending_rollback(struct pending *pending);
+
+/* The oldest entry left, as the writer sees it: its id, user and conversation; false: there is none. */
+bool pending_oldest(struct pending *pending, struct pending_entry *ret);
+
+/* Any thread, as committed: entries between the oldest left and the newest (0: there is none), and the number of the
+ * oldest: of the next one to come when there is none (0: there never was one). */
+size_t pending_span(struct pending *pending, uint64_t *ret_oldest_id);
+
+/* Any thread: fill *ret as committed; `writer`: as the writer sees it, with its uncommitted changes. */
+void pending_chain(struct pending *pending, uint64_t conversation_number, bool writer, struct pending_chain *ret);
+void pending_user(struct pending *pending, uint64_t user_number, bool writer, struct pending_user *ret);
+
+#endif

@@ -1,0 +1,135 @@
+#include "store/lmdb/pending_nodes.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+int nodes_init(struct pending_nodes *nodes, uint32_t most)
+{
+    assert(most > 0 && most < UINT32_MAX);
+    *nodes = (struct pending_nodes){.bucket_bits = 1, .most = most};
+    while ((size_t)2 << nodes->bucket_bits < most) {
+        nodes->bucket_bits++;
+    }
+    size_t buckets = (size_t)1 << nodes->bucket_bits;
+    nodes->nodes = aligned_alloc(NODE_BYTES, ((size_t)most + 1) * sizeof(struct pending_node));
+    nodes->conversations = calloc(buckets, sizeof(uint32_t));
+    nodes->users = calloc(buckets, sizeof(uint32_t));
+    return nodes->nodes && nodes->conversations && nodes->users ? 0 : -1;
+}
+
+void nodes_release(struct pending_nodes *nodes)
+{
+    free(nodes->nodes);
+    free(nodes->conversations);
+    free(nodes->users);
+    *nodes = (struct pending_nodes){0};
+}
+
+/* Numbers are given in a row: the golden ratio spreads them evenly. */
+static uint32_t *bucket_of(const struct pending_nodes *nodes, uint32_t *table, uint64_t number)
+{
+    return &table[number * UINT64_C(0x9e3779b97f4a7c15) >> (64 - nodes->bucket_bits)];
+}
+
+uint32_t nodes_find(const struct pending_nodes *nodes, uint64_t conversation_number)
+{
+    uint32_t found = *bucket_of(nodes, nodes->conversations, conversation_number);
+    while (found && nodes->nodes[found].conversation_number != conversation_number) {
+        found = nodes->nodes[found].next;
+    }
+    return found;
+}
+
+uint32_t nodes_find_user(const struct pending_nodes *nodes, uint64_t user_number)
+{
+    uint32_t found = *bucket_of(nodes, nodes->users, user_number);
+    while (found && nodes->nodes[found].user_number != user_number) {
+        found = nodes->nodes[found].user_next;
+    }
+    return found;
+}
+
+uint32_t nodes_next_of_user(const struct pending_nodes *nodes, uint32_t node)
+{
+    uint32_t next = nodes->nodes[node].user_next;
+    return next && nodes->nodes[next].user_number == nodes->nodes[node].user_number ? next : NODE_NONE;
+}
+
+/* Links it behind the first of its user, which keeps the count, or as the first. */
+static void user_link(struct pending_nodes *nodes, uint32_t added)
+{
+    struct pending_node *node = &nodes->nodes[added];
+    uint32_t first = nodes_find_user(nodes, node->user_number);
+    uint32_t *link = first ? &nodes->nodes[first].user_next : bucket_of(nodes, nodes->users, node->user_number);
+    node->user_prev = first;
+    node->user_next = *link;
+    *link = added;
+    if (node->user_next) {
+        nodes->nodes[node->user_next].user_prev = added;
+    }
+}
+
+static void user_unlink(struct pending_nodes *nodes, uint32_t dropped)
+{
+    const struct pending_node *node = &nodes->nodes[dropped];
+    uint32_t heir = nodes_next_of_user(nodes, dropped);
+    if (heir && nodes_find_user(nodes, node->user_number) == dropped) {
+        nodes->nodes[heir].user_count = node->user_count;
+    }
+    if (node->user_next) {
+        nodes->nodes[node->user_next].user_prev = node->user_prev;
+    }
+    uint32_t *link =
+        node->user_prev ? &nodes->nodes[node->user_prev].user_next : bucket_of(nodes, nodes->users, node->user_number);
+    *link = node->user_next;
+}
+
+uint32_t nodes_add(struct pending_nodes *nodes, uint64_t user_number, uint64_t conversation_number)
+{
+    uint32_t added = nodes->free;
+    if (added) {
+        nodes->free = nodes->nodes[added].next;
+    } else {
+        assert(nodes->used < nodes->most);
+        added = ++nodes->used;
+    }
+    uint32_t *bucket = bucket_of(nodes, nodes->conversations, conversation_number);
+    nodes->nodes[added] = (struct pending_node){
+        .conversation_number = conversation_number,
+        .user_number = user_number,
+        .next = *bucket,
+    };
+    *bucket = added;
+    user_link(nodes, added);
+    return added;
+}
+
+void nodes_drop(struct pending_nodes *nodes, uint32_t dropped)
+{
+    struct pending_node *node = &nodes->nodes[dropped];
+    assert(node->chain.count == 0);
+    uint32_t *link = bucket_of(nodes, nodes->conversations, node->conversation_number);
+    while (*link != dropped) {
+        link = &nodes->nodes[*link].next;
+    }
+    *link = node->next;
+    user_unlink(nodes, dropped);
+    node->next = nodes->free;
+    nodes->free = dropped;
+}
+
+void nodes_set_chain(struct pending_nodes *nodes, uint32_t changed, struct pending_links chain)
+{
+    struct pending_node *node = &nodes->nodes[changed];
+    if ((node->chain.count > 0) != (chain.count > 0)) {
+        struct pending_node *first = &nodes->nodes[nodes_find_user(nodes, node->user_number)];
+        first->user_count = (uint16_t)(chain.count > 0 ? first->user_count + 1 : first->user_count - 1);
+    }
+    node->chain = chain;
+}
+
+unsigned nodes_user_count(const struct pending_nodes *nodes, uint64_t user_number)
+{
+    uint32_t first = nodes_find_user(nodes, user_number);
+    return first ? nodes->nodes[first].user_count : 0;
+}
