@@ -39,7 +39,7 @@ TEST = r'"support/\w+\.h"|<cmocka\.h>'
 # Who may include whom, besides the C library: the first row whose pattern a path matches holds.
 INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed in [
     (r"daemon/base/", BASE, LIMITS),
-    (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<lmdb\.h>", r"<xxhash\.h>"),
+    (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<(lmdb|lz4|xxhash)\.h>"),
     (r"daemon/store/", BASE, LIMITS, r'"store/\w+\.h"'),
     (r"daemon/history/", BASE, LIMITS, GENERATED, STORE, r'"history/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
     (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),

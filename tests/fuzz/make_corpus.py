@@ -113,8 +113,36 @@ WIRE = {
 }
 
 
+def lz4_sequence(literals, offset=0, match=0):
+    """One sequence of an LZ4 block; without a match the last."""
+    def length(value):
+        return b"" if value < 15 else b"\xff" * ((value - 15) // 255) + bytes([(value - 15) % 255])
+    token = min(len(literals), 15) << 4 | (min(match - 4, 15) if match else 0)
+    out = bytes([token]) + length(len(literals)) + literals
+    return out + (offset.to_bytes(2, "little") + length(match - 4) if match else b"")
+
+
+def run(count, first_seq, raw_size, block):
+    return b"\0" + b"\0\1" + varint(count) + varint(first_seq) + varint(raw_size) + block
+
+
+RUN_MESSAGES = message((1, message((1, 5), (13, "hello"))), (1, message((1, 6), (13, "hello again"))))
+ALIKE = [message((1, message((1, seq), (13, "again and again")))) for seq in (1, 2)]
+RUN = {
+    "run": run(2, 5, len(RUN_MESSAGES), lz4_sequence(RUN_MESSAGES)),
+    "run_with_match": run(2, 1, 2 * len(ALIKE[0]), lz4_sequence(ALIKE[0] + ALIKE[1][:4], len(ALIKE[0]), 10)
+                          + lz4_sequence(ALIKE[1][14:])),
+    "run_cut": run(2, 5, len(RUN_MESSAGES), lz4_sequence(RUN_MESSAGES))[:-3],
+    "run_count_wrong": run(3, 5, len(RUN_MESSAGES), lz4_sequence(RUN_MESSAGES)),
+    "run_expanding": run(1, 1, 65536, lz4_sequence(b"\x0a", 1, 65530) + lz4_sequence(b"\x0a\2\x08\1\0")),
+    "run_size_huge": run(1, 1, 1 << 63, lz4_sequence(RUN_MESSAGES)),
+    "raw": b"\1" + varint(2) + varint(5) + RUN_MESSAGES,
+    "raw_not_ascending": b"\1" + varint(2) + varint(2) + ALIKE[1] + ALIKE[0],
+}
+
+
 def main():
-    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE}.items():
+    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE, "run": RUN}.items():
         folder = os.path.join(HERE, "corpus", target)
         os.makedirs(folder, exist_ok=True)
         for name, data in inputs.items():

@@ -15,7 +15,7 @@ import time
 TIMEOUT = 240  # seconds that anything may take before the test counts it as hanging
 NEWEST = 2
 
-GOLDEN_DIR = os.path.join(os.environ["GOLDEN_DIR"], "layout-1")
+GOLDEN_DIR = os.environ["GOLDEN_DIR"]
 
 
 def program(name, *arguments, **options):
@@ -35,8 +35,8 @@ class Data:
         self.process = None
         self.golden = None
 
-    def take_golden(self, name):
-        self.golden = os.path.join(GOLDEN_DIR, name)
+    def take_golden(self, name, layout=1):
+        self.golden = os.path.join(GOLDEN_DIR, f"layout-{layout}", name)
         os.makedirs(self.path, mode=0o700, exist_ok=True)
         shutil.copy(f"{self.golden}/data.mdb", self.path)
 

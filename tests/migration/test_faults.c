@@ -241,7 +241,7 @@ static void assert_sound(const struct golden *golden)
 
 static void up_is_cut_at_every_call(enum fault what)
 {
-    struct golden golden = golden_new("typical");
+    struct golden golden = golden_new(1, "typical");
     unsigned long at = 1;
     while (child_is_cut(&golden, child_up, what, at)) {
         assert_whole(&golden);
@@ -257,7 +257,7 @@ static void up_is_cut_at_every_call(enum fault what)
 
 static void down_is_cut_at_every_call(enum fault what)
 {
-    struct golden golden = golden_new("typical");
+    struct golden golden = golden_new(1, "typical");
     unsigned long at = 1;
     assert_whole(&golden);
     while (child_is_cut(&golden, child_down, what, at)) {
@@ -295,7 +295,7 @@ static void the_way_back_may_end_at_any_write_and_any_sync(void **state)
 static void a_disk_that_is_full_at_any_write_pauses_the_migration_and_loses_nothing(void **state)
 {
     (void)state;
-    struct golden golden = golden_new("typical");
+    struct golden golden = golden_new(1, "typical");
     bool met = true;
     unsigned pauses = 0;
     for (unsigned long at = 1; met; at += FULL_STEP) {

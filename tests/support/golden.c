@@ -6,6 +6,7 @@
 
 #include "chatlog/v1/envelope.pb-c.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,7 +39,7 @@ static struct span golden_read(const struct golden *golden, const char *file)
     char path[PATH_BYTES];
     const char *root = getenv("GOLDEN_DIR");
     assert_non_null(root);
-    snprintf(path, sizeof(path), "%s/layout-1/%s/%s", root, golden->name, file);
+    snprintf(path, sizeof(path), "%s/layout-%" PRIu32 "/%s/%s", root, golden->layout, golden->name, file);
     return file_read(path);
 }
 
@@ -68,9 +69,9 @@ static char *fast_directory_new(void)
     return mkdtemp(path) ? strdup(path) : directory_new();
 }
 
-struct golden golden_new(const char *name)
+struct golden golden_new(uint32_t layout, const char *name)
 {
-    struct golden golden = {.name = name, .directory = fast_directory_new()};
+    struct golden golden = {.layout = layout, .name = name, .directory = fast_directory_new()};
     golden.truth = golden_read(&golden, "dump.jsonl");
     golden.requests = golden_read(&golden, "requests");
     golden_reset(&golden);
@@ -173,7 +174,7 @@ void golden_compare(const struct golden *golden, struct rpc_fixture *daemon, con
     dump_write(out, golden->requests, daemon_call, daemon);
     fclose(out);
     if (dump_differ(golden->truth, span_of(text, size), difference, sizeof(difference))) {
-        fail_msg("%s %s: %s", golden->name, when, difference);
+        fail_msg("%s of layout %" PRIu32 " %s: %s", golden->name, golden->layout, when, difference);
     }
     free(text);
 }

@@ -8,14 +8,15 @@
 
 /* A copy of one, in a directory of its own. */
 struct golden {
+    uint32_t layout;
     const char *name;
     char *directory;
     struct span truth;    /* the dump it must give */
     struct span requests; /* whose replays are in that dump */
 };
 
-/* Of layout 1: "empty", "typical", "adversarial". Ends the test on failure. */
-struct golden golden_new(const char *name);
+/* As this layout was left: "empty", "typical", "adversarial". Ends the test on failure. */
+struct golden golden_new(uint32_t layout, const char *name);
 void golden_free(struct golden *golden);
 
 /* Puts the data back as it was. No store may have it open. */

@@ -106,6 +106,12 @@ static void assert_user(struct model *model, const struct view *view, uint64_t u
     }
 }
 
+/* The oldest number that may be in use: it must be told from all that come. */
+static uint64_t model_front(const struct model *model)
+{
+    return model->committed.count > 0 ? model->committed.entries[0].id : model->committed.next_id;
+}
+
 static void assert_same(struct model *model)
 {
     for (uint64_t number = 0; number < CONVERSATIONS; number++) {
@@ -117,11 +123,14 @@ static void assert_same(struct model *model)
         assert_user(model, &model->writer, number, true);
     }
     const struct view *committed = &model->committed;
-    uint64_t oldest = committed->count > 0 ? committed->entries[0].id : committed->next_id;
+    uint64_t oldest = model_front(model);
     uint64_t oldest_id;
     assert_int_equal(pending_span(model->pending, &oldest_id), committed->next_id - oldest);
     if (committed->next_id > FIRST_ID) {
         assert_int_equal(oldest_id, oldest);
+    }
+    if (model->writer.next_id > FIRST_ID) {
+        assert_int_equal(pending_next_id(model->pending), model->writer.next_id);
     }
     struct pending_entry entry;
     assert_int_equal(pending_oldest(model->pending, &entry), model->writer.count > 0);
@@ -139,8 +148,7 @@ static void model_push(struct model *model, uint64_t conversation_number, size_t
     struct pending_entry entry = entry_of(view->next_id, conversation_number);
     entry.has_ids = random_below(&model->seed, 4) == 0;
     entry.activity_us = random_below(&model->seed, 20);
-    uint64_t front = model->committed.count > 0 ? model->committed.entries[0].id : model->committed.next_id;
-    bool room = view->next_id - front < entries_max;
+    bool room = view->next_id - model_front(model) < entries_max;
     assert_int_equal(pending_has_room(model->pending, &entry), room);
     if (room) {
         assert_int_equal(pending_push(model->pending, &entry), 0);
@@ -179,6 +187,22 @@ static void model_end(struct model *model, bool commit)
     model->removing = false;
 }
 
+/* Without any entry, what is skipped stays skipped. */
+static void model_skip(struct model *model, uint32_t numbers, size_t entries_max)
+{
+    uint64_t front = model_front(model);
+    uint64_t id = model->writer.next_id + numbers - 1;
+    bool empty = front == model->writer.next_id;
+    if (pending_skip(model->pending, id)) {
+        assert_true(!empty && id - front >= entries_max);
+        return;
+    }
+    model->writer.next_id = id + 1;
+    if (empty) {
+        model->committed.next_id = id + 1;
+    }
+}
+
 /* As folding does: the conversations of the oldest entries go. */
 static void model_fold(struct model *model, uint32_t conversations)
 {
@@ -204,6 +228,8 @@ static void model_run(uint64_t seed, size_t entries_max, unsigned steps)
             model_remove(&model, number);
         } else if (choice < 83) {
             model_fold(&model, 1 + random_below(&model.seed, 8));
+        } else if (choice < 86) {
+            model_skip(&model, 1 + random_below(&model.seed, 5), entries_max);
         } else if (choice < 95) {
             model_end(&model, true);
         } else {
@@ -356,6 +382,33 @@ static void the_oldest_entry_holds_the_room_of_all_behind_it_until_it_is_gone(vo
     pending_free(pending);
 }
 
+static void numbers_can_be_skipped_but_not_without_end(void **state)
+{
+    (void)state;
+    struct pending *pending = pending_new(8);
+    uint64_t oldest;
+    assert_int_equal(pending_next_id(pending), 1);
+    assert_int_equal(pending_skip(pending, UINT64_C(1) << 40), 0);
+    uint64_t first = pending_next_id(pending);
+    assert_int_equal(first, (UINT64_C(1) << 40) + 1);
+    push(pending, first, 1, 1, 1);
+    assert_int_equal(pending_skip(pending, first + 1), 0);
+    assert_int_equal(pending_skip(pending, first + 1000), -1);
+    assert_int_equal(pending_next_id(pending), first + 2);
+    push(pending, first + 2, 1, 1, 1);
+    pending_commit(pending, 1);
+    struct pending_chain chain;
+    pending_chain(pending, 1, false, &chain);
+    assert_int_equal(chain.count, 2);
+    assert_int_equal(chain.ids[1], first);
+    pending_remove(pending, 1);
+    assert_int_equal(pending_skip(pending, first + 3), 0);
+    pending_commit(pending, 2);
+    assert_int_equal(pending_span(pending, &oldest), 0);
+    assert_int_equal(oldest, first + 4);
+    pending_free(pending);
+}
+
 static void a_tag_is_never_none_and_tells_ids_apart(void **state)
 {
     (void)state;
@@ -490,6 +543,7 @@ int main(void)
         cmocka_unit_test(a_conversation_has_room_for_so_many_bytes),
         cmocka_unit_test(a_user_has_room_for_so_many_conversations),
         cmocka_unit_test(the_oldest_entry_holds_the_room_of_all_behind_it_until_it_is_gone),
+        cmocka_unit_test(numbers_can_be_skipped_but_not_without_end),
         cmocka_unit_test(a_tag_is_never_none_and_tells_ids_apart),
         cmocka_unit_test(readers_beside_the_writer_see_whole_transactions),
     };

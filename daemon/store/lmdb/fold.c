@@ -92,7 +92,7 @@ static void entries_copy(struct fold *fold, const struct pending_chain *chain)
             bytes += entry.messages.size + entry.request.size + entry.request_id.size;
         }
     }
-    buffer_extend(&fold->copy, bytes); /* at once, so that spans into it stay */
+    buffer_extend(&fold->copy, bytes + 1); /* at once, so that spans into it stay */
     fold->copy.size = 0;
     for (size_t i = chain->count; i > 0 && !fold->copy.failed; i--) {
         enum get_result found = journal_get(txn, chain->ids[i - 1], &entry);
@@ -144,7 +144,7 @@ static void damage_put(struct fold *fold, const struct journal_entry *entry)
     const struct place *place = &fold->head.place.head;
     struct key key = place->layout->message_key(place, entry->last_seq);
     messages_put(fold);
-    quarantine_entry(fold, entry->id, "its checksum is wrong");
+    quarantine_entry(fold, entry->id, "it is damaged");
     buffer_clear(fold->work->scratch);
     buffer_append(fold->work->scratch, "damaged", sizeof("damaged")); /* no seal: so it is */
     work_put_scratch(fold->work, place->layout->tables[KIND_MESSAGE], key_span(&key));
@@ -155,15 +155,18 @@ static void entry_put(struct fold *fold, const struct folded_entry *folded)
     struct journal_entry entry = folded->entry;
     struct message_record record;
     struct span bytes;
-    if (folded->damaged) {
-        damage_put(fold, &entry);
-    } else if (entry.request_id.size > 0) {
+    int found = folded->damaged ? -1 : 0;
+    if (!folded->damaged && entry.request_id.size > 0) {
         request_put(fold, &entry);
     }
-    while (!folded->damaged && journal_next_message(&entry, &record, &bytes) && message_add(fold, record.seq, bytes)) {
+    while (!folded->damaged && (found = journal_next_message(&entry, &record, &bytes)) == 1 &&
+           message_add(fold, record.seq, bytes)) {
         if (record.message_id.size > 0) {
             place_put_message_id(fold->work, &fold->head.place, record.message_id, record.seq);
         }
+    }
+    if (found < 0) {
+        damage_put(fold, &entry);
     }
     journal_part_counters(&fold->after, &folded->entry, folded->damaged, 1);
 }

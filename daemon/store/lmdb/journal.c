@@ -137,15 +137,18 @@ enum get_result journal_get(struct txn *txn, uint64_t id, struct journal_entry *
     return entry_open(key, value, ret);
 }
 
-bool journal_next_message(struct journal_entry *entry, struct message_record *ret, struct span *ret_bytes)
+int journal_next_message(struct journal_entry *entry, struct message_record *ret, struct span *ret_bytes)
 {
     struct wire_field field;
-    if (wire_next(&entry->messages, &field) != 1 || field.number != JOURNAL_MESSAGE_FIELD || field.type != WIRE_BYTES ||
-        record_get_message(field.bytes, ret)) {
-        return false;
+    int found = wire_next(&entry->messages, &field);
+    if (found != 1) {
+        return found;
+    }
+    if (field.number != JOURNAL_MESSAGE_FIELD || field.type != WIRE_BYTES || record_get_message(field.bytes, ret)) {
+        return -1;
     }
     *ret_bytes = field.bytes;
-    return true;
+    return 1;
 }
 
 bool journal_truncate(struct work *work, uint64_t id, size_t records)

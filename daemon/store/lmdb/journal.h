@@ -55,8 +55,8 @@ bool journal_find(struct txn *txn, uint64_t id, struct span *ret_key, struct spa
  * damaged. */
 enum get_result journal_get(struct txn *txn, uint64_t id, struct journal_entry *ret);
 
-/* Takes the next message off entry->messages. False: there is none, or it is none. */
-bool journal_next_message(struct journal_entry *entry, struct message_record *ret, struct span *ret_bytes);
+/* Takes the next message off entry->messages. Returns 1 with it, 0 at the end, -1 when what is there is none. */
+int journal_next_message(struct journal_entry *entry, struct message_record *ret, struct span *ret_bytes);
 
 /* Removes entries numbered below `id`, at most `records` of them. True: none is left. */
 bool journal_truncate(struct work *work, uint64_t id, size_t records);

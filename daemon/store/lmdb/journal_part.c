@@ -87,8 +87,12 @@ struct message_batch *journal_part_messages(struct txn *txn, const struct conver
         }
         struct message_record record;
         struct span bytes;
-        while (batch && journal_next_message(&entry, &record, &bytes)) {
+        int more = 0;
+        while (batch && (more = journal_next_message(&entry, &record, &bytes)) == 1) {
             batch = batch_add(batch, record.seq, bytes);
+        }
+        if (batch && more < 0) {
+            batch = batch_add(batch, entry.last_seq, span_of(NULL, 0));
         }
     }
     if (!batch) {

@@ -46,7 +46,7 @@ struct pending {
 
 struct pending *pending_new(size_t entries_max)
 {
-    assert(entries_max > 0 && entries_max < UINT32_MAX);
+    assert(entries_max > 0 && entries_max < UINT32_MAX / 2);
     struct pending *pending = calloc(1, sizeof(*pending));
     if (!pending) {
         return NULL;

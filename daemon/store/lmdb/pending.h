@@ -17,7 +17,7 @@
 struct pending;
 
 enum {
-    PENDING_ENTRY_BYTES = 84,    /* when every entry is of another conversation; 33 when five are of one */
+    PENDING_ENTRY_BYTES = 86,    /* when every entry is of another conversation; 34 when five are of one */
     PENDING_CHAIN_MAX = 256,     /* entries of a conversation */
     PENDING_CHAIN_BYTES = 65536, /* of their values */
     PENDING_USER_MAX = 256,      /* conversations of a user */
@@ -72,7 +72,9 @@ bool pending_has_room(struct pending *pending, const struct pending_entry *entry
 /* Adds one. There must be room. Returns 0: its memory was reserved by pending_new. */
 int pending_push(struct pending *pending, const struct pending_entry *entry);
 
-/* Uses up the numbers up to this one for what waits for nothing. -1: there is no room for them in all. */
+/* Uses up the numbers up to this one for what waits for nothing. -1: there is no room for them in all, which is an
+ * eighth larger than for entries. Where no entry is left there always is, and pending_rollback does not give them back.
+ */
 int pending_skip(struct pending *pending, uint64_t id);
 
 /* The number of the next entry, as the writer sees it; at least 1. */
