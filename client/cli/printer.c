@@ -24,6 +24,8 @@ const struct stats_field stats_fields[] = {
     FIELD(connections_accepted),
     FIELD(connections_refused),
     FIELD(damaged_records),
+    FIELD(journal_entries),
+    FIELD(journal_bytes),
     {NULL, 0},
 };
 

@@ -367,6 +367,8 @@ struct chatlog_stats {
     uint64_t connections_accepted;
     uint64_t connections_refused;
     uint64_t damaged_records; /* answers DATA_LOSS */
+    uint64_t journal_entries; /* appends that wait to be folded into their conversations */
+    uint64_t journal_bytes;
     const struct chatlog_method_stats *methods;
     size_t method_count;
     void *memory; /* the library's */

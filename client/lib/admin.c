@@ -87,6 +87,8 @@ static int read_stats(const struct chatlog_result *result, struct chatlog_stats 
         .connections_accepted = response->connections_accepted,
         .connections_refused = response->connections_refused,
         .damaged_records = response->damaged_records,
+        .journal_entries = response->journal_entries,
+        .journal_bytes = response->journal_bytes,
         .methods = methods,
         .method_count = response->n_methods,
         .memory = result->memory,

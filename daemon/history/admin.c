@@ -134,6 +134,8 @@ static void stats_reply(struct call *call, struct store_result *result)
         wire_put_uint(&call->payload, i + 1, numbers[i]); /* in the order of GetStatsResponse's fields */
     }
     put_method_counts(&call->payload, 16, service->method_counts);
+    wire_put_uint(&call->payload, 17, stats->journal_entries);
+    wire_put_uint(&call->payload, 18, stats->journal_bytes);
 }
 
 static const struct page_query users_query = {.filters = 0};

@@ -113,6 +113,8 @@ struct store_result {
         uint64_t used_bytes;
         uint64_t file_bytes;
         uint64_t commit_id;
+        uint64_t journal_entries; /* that wait to be folded */
+        uint64_t journal_bytes;
         uint64_t commits; /* since store_open */
         uint64_t changes;
         uint64_t queue_length;

@@ -53,6 +53,7 @@ bool env_has_room(struct env *env, struct txn *txn);
 struct env_size {
     uint64_t used_bytes; /* pages that hold data, in the txn's snapshot */
     uint64_t file_bytes;
+    uint64_t page_bytes;
 };
 struct env_size env_size(struct env *env, struct txn *txn);
 

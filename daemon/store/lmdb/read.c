@@ -52,6 +52,7 @@ static int read_get_stats(struct read *read)
 {
     struct stats_entry stats = work_read_stats(read->txn);
     struct env_size size = env_size(read->env, read->txn);
+    uint64_t oldest;
     read->result->stats = (struct store_stats){
         .users = stats.users,
         .conversations = stats.conversations,
@@ -60,6 +61,8 @@ static int read_get_stats(struct read *read)
         .used_bytes = size.used_bytes,
         .file_bytes = size.file_bytes,
         .commit_id = txn_id(read->txn),
+        .journal_entries = pending_span(read->txn->pending, &oldest),
+        .journal_bytes = txn_pages(read->txn, TABLE_3_JOURNAL) * size.page_bytes,
     };
     return 0;
 }

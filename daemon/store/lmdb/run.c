@@ -86,7 +86,7 @@ static size_t messages_put(const struct run_message *messages, size_t count, str
     while (taken < count && taken < RUN_MESSAGES_MAX) {
         const struct run_message *message = &messages[taken];
         assert(message->seq > (taken > 0 ? messages[taken - 1].seq : 0));
-        if (record_seq(message->record) != message->seq || message->record.size > RUN_RAW_MAX ||
+        if (record_seq(message->record) != message->seq ||
             raw->size + wire_element_size(RUN_FIELD, message->record.size) > RUN_RAW_MAX) {
             break;
         }
