@@ -135,13 +135,15 @@ static void a_damaged_record_is_answered_as_such_and_counted(void **state)
     struct rpc_fixture *fixture = *state;
     const struct field message[] = {{13, .text = "hello"}, {0}};
     const struct field get[] = {{1, .text = "u"}, {2, .text = "c"}, {3, .value = 1}, {0}};
-    const struct field other[] = {{1, .text = "u"}, {2, .text = "c"}, {3, .value = 2}, {0}};
-    rpc_expect(
-        fixture, "AppendMessages",
-        (struct field[]){{1, .text = "u"}, {2, .text = "c"}, {3, .sub = message, .repeat = 2}, {4, .value = 1}, {0}},
-        "");
+    const struct field other[] = {{1, .text = "u"}, {2, .text = "d"}, {3, .value = 1}, {0}};
+    const char *conversations[] = {"c", "d"};
+    for (size_t i = 0; i < 2; i++) {
+        const struct field append[] = {
+            {1, .text = "u"}, {2, .text = conversations[i]}, {3, .sub = message}, {4, .value = 1}, {0}};
+        rpc_expect(fixture, "AppendMessages", append, "");
+    }
     rpc_fixture_close(fixture);
-    /* Layout 2: user 1, content, conversation 1, message 1. */
+    /* Layout 3: user 1, content, conversation 1, messages up to 1. */
     static const uint8_t key[26] = {[7] = 1, [8] = 3, [16] = 1, [17] = 3, [25] = 1};
     uint8_t value[256];
     size_t size = lmdb_file_get(fixture->directory, "2.data", span_of(key, sizeof(key)), value, sizeof(value));

@@ -407,7 +407,8 @@ struct env_size env_size(struct env *env, struct txn *txn)
     if (mdb_env_get_fd(env->handle, &file) == 0 && fstat(file, &status) == 0) {
         file_bytes = (uint64_t)status.st_size;
     }
-    return (struct env_size){.used_bytes = pages * env->page_bytes, .file_bytes = file_bytes, .page_bytes = env->page_bytes};
+    return (struct env_size){
+        .used_bytes = pages * env->page_bytes, .file_bytes = file_bytes, .page_bytes = env->page_bytes};
 }
 
 uint64_t env_free_bytes(const struct env *env)

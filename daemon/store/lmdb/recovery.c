@@ -1,5 +1,7 @@
 #include "store/lmdb/recovery.h"
 
+enum { COMMIT_ENTRIES = 4096 }; /* so that what the index keeps of uncommitted changes stays small */
+
 static bool entry_take(void *arg, const struct journal_entry *entry, bool damaged)
 {
     struct pending *pending = arg;
@@ -19,7 +21,13 @@ static bool entry_take(void *arg, const struct journal_entry *entry, bool damage
     if (entry->id > pending_next_id(pending) && pending_skip(pending, entry->id - 1)) {
         return false;
     }
-    return pending_has_room(pending, &taken) && pending_push(pending, &taken) == 0;
+    if (!pending_has_room(pending, &taken) || pending_push(pending, &taken)) {
+        return false;
+    }
+    if (entry->id % COMMIT_ENTRIES == 0) {
+        pending_commit(pending, 0);
+    }
+    return true;
 }
 
 struct pending *recovery_run(struct txn *txn)
