@@ -37,8 +37,9 @@ static enum get_result head_find(struct fold *fold, uint64_t user_number, uint64
     struct work *work = fold->work;
     struct place *place = &fold->head.place.head;
     struct span value;
-    *place = (struct place){
-        .layout = work->layouts.home, .user_number = user_number, .conversation_number = conversation_number};
+    *place = (struct place){.layout = layouts_with_journal(&work->layouts),
+                            .user_number = user_number,
+                            .conversation_number = conversation_number};
     struct key key = place->layout->head_key(place);
     if (!txn_get(&work->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value)) {
         return GET_MISSING;

@@ -59,7 +59,7 @@ int head_load(struct txn *txn, const struct layouts *layouts, struct span user, 
         !span_equal(head->record.conversation_id, conversation)) {
         return conversation_damaged(error, &head->place);
     }
-    head->stale = journal_part_load(txn, layouts, head) == 1;
+    head->stale = journal_part_load(txn, head) == 1;
     int64_t gone = record_gone_time(&head->record);
     head->state = gone != 0 && gone <= now_us ? HEAD_GONE : HEAD_LIVE;
     return 0;

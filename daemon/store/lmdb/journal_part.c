@@ -18,11 +18,11 @@ void journal_part_counters(struct conversation_record *record, const struct jour
     record->last_seq = entry->last_seq;
 }
 
-int journal_part_load(struct txn *txn, const struct layouts *layouts, struct head *head)
+int journal_part_load(struct txn *txn, struct head *head)
 {
     struct journal_part *part = &head->journal;
     const struct conversation_place *place = &head->place;
-    if (!txn->pending || !layouts->home->has_runs || place->head.layout != layouts->home || place->split) {
+    if (!txn->pending || !place->head.layout->has_runs || place->split) {
         return 0;
     }
     pending_chain(txn->pending, place->head.conversation_number, txn->is_write, &part->chain);

@@ -18,7 +18,7 @@ struct message_batch {
 /* Looks whether something of the conversation waits, and takes the counters of its head over into head->record. The
  * head is that of home; sets head->place.journal. Returns 1 when the snapshot is too old for what the index says: begin
  * a new one. */
-int journal_part_load(struct txn *txn, const struct layouts *layouts, struct head *head);
+int journal_part_load(struct txn *txn, struct head *head);
 
 /* Takes over what an entry says of the head; of a damaged one, which stands for so many, only what its key says. */
 void journal_part_counters(struct conversation_record *record, const struct journal_entry *entry, bool damaged,

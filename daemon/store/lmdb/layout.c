@@ -16,6 +16,11 @@ const struct layout *layout_of(uint32_t number)
     return NULL;
 }
 
+bool layout_shares_tables(const struct layout *layout, const struct layout *other)
+{
+    return layout->tables[KIND_HEAD] == other->tables[KIND_HEAD];
+}
+
 const struct layout *layout_newest(void)
 {
     return layouts[LAYOUT_COUNT - 1];

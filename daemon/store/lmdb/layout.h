@@ -87,6 +87,10 @@ struct layout {
 
     /* The same over users that have a conversation; skips what is damaged. */
     bool (*next_user)(struct txn *txn, struct span after, struct key *ret_user);
+
+    /* Moves the numbers of a place (at first 0) on to the next conversation that has any content, named or not. False:
+     * there is none. Of layouts that share their tables. */
+    bool (*next_content)(struct txn *txn, struct place *place);
 };
 
 extern const struct layout layout_1;
@@ -95,6 +99,9 @@ extern const struct layout layout_3;
 
 /* The layout of a number; NULL when this daemon does not know it. */
 const struct layout *layout_of(uint32_t number);
+
+/* True when data of the one is data of the other where it stands. */
+bool layout_shares_tables(const struct layout *layout, const struct layout *other);
 
 /* The newest: what a new data directory gets and migrations lead to. */
 const struct layout *layout_newest(void);

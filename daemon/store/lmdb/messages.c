@@ -25,6 +25,13 @@ int message_decode_at(const struct message_cursor *cursor, struct message_record
     return message_decode(cursor->place, cursor->seq, found, cursor->record, ret, error);
 }
 
+int message_check_at(const struct message_cursor *cursor, struct error *error)
+{
+    struct message_record record;
+    bool has_sum = !cursor->side || cursor->side->layout->sealed;
+    return has_sum && !cursor->damaged && cursor->seq != 0 ? 0 : message_decode_at(cursor, &record, error);
+}
+
 int message_id_damaged(struct error *error, const struct conversation_place *place, struct span message_id)
 {
     struct key name = key_id(place->head.user, place->head.conversation, message_id);

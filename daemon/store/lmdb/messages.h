@@ -11,6 +11,9 @@ int message_decode(const struct conversation_place *place, uint64_t seq, enum ge
 /* The same for the message a cursor stands at. */
 int message_decode_at(const struct message_cursor *cursor, struct message_record *ret, struct error *error);
 
+/* Whether a cursor stands at a sound message: what has a checksum need not be decoded for that. */
+int message_check_at(const struct message_cursor *cursor, struct error *error);
+
 int message_id_damaged(struct error *error, const struct conversation_place *place, struct span message_id);
 
 int message_not_found(struct error *error, uint64_t seq);

@@ -4,12 +4,18 @@
 #include "store/lmdb/heads.h"
 #include "store/lmdb/marker.h"
 #include "store/lmdb/migrate_move.h"
+#include "store/lmdb/migrate_pack.h"
+#include "store/lmdb/migrate_place.h"
 
 #include <stdio.h>
 
 static const struct migrate_step steps[] = {
     {1, 2, .order_preserving = true, .lossy = false, .growth = 100, .loss = ""},
+    {1, 3, .order_preserving = true, .lossy = false, .growth = 60, .loss = ""},
     {2, 1, .order_preserving = true, .lossy = true, .growth = 110, .loss = "checksums of records"},
+    {2, 3, .order_preserving = true, .lossy = false, .growth = 60, .loss = ""},
+    {3, 1, .order_preserving = true, .lossy = true, .growth = 300, .loss = "checksums of records"},
+    {3, 2, .order_preserving = true, .lossy = false, .growth = 300, .loss = ""},
 };
 
 const struct migrate_step *migrate_step_find(uint32_t from, uint32_t to)
@@ -43,6 +49,13 @@ static void marker_change(struct work *work, uint32_t layout, uint32_t target)
     marker.state = layout == target ? MARKER_AT_REST : MARKER_MIGRATING;
     marker_encode(&marker, bytes);
     txn_put(&work->txn, TABLE_META, span_of_string(MARKER_KEY), span_of(bytes, sizeof(bytes)));
+}
+
+static void layouts_reload(struct work *work)
+{
+    if (!work->txn.rc && !layouts_load(&work->txn, &work->layouts)) {
+        txn_fail_damaged(&work->txn);
+    }
 }
 
 static void entry_save(struct work *work, const char *name, const struct migration_entry *entry)
@@ -110,6 +123,7 @@ void migrate_begin(struct work *work, uint32_t from, uint32_t to)
     };
     marker_change(work, from, to);
     entry_save(work, ENTRY_MIGRATION_KEY, &entry);
+    layouts_reload(work);
 }
 
 void migrate_note_failure(struct work *work, const char *why)
@@ -254,6 +268,7 @@ static enum migrate_result migration_finish(struct mover *mover)
     marker_change(mover->work, entry->to, entry->to);
     txn_delete(&mover->work->txn, TABLE_META, span_of_string(ENTRY_MIGRATION_KEY));
     entry_save(mover->work, MIGRATE_LAST_KEY, entry);
+    layouts_reload(mover->work);
     return MIGRATE_DONE;
 }
 
@@ -269,7 +284,7 @@ static enum migrate_result rest_move(struct mover *mover)
     return mover_sweep(mover) ? migration_finish(mover) : MIGRATE_MORE;
 }
 
-static enum migrate_result slice_run(struct mover *mover, struct buffer memory[2])
+static enum migrate_result conversations_move(struct mover *mover, struct buffer memory[2])
 {
     while (!mover_failed(mover) && mover_has_budget(mover)) {
         struct place from;
@@ -291,6 +306,18 @@ static enum migrate_result slice_run(struct mover *mover, struct buffer memory[2
     return MIGRATE_MORE;
 }
 
+/* A slice of any kind. */
+static enum migrate_result slice_run(struct mover *mover, struct buffer memory[2])
+{
+    if (mover->source->has_runs && !mover->target->has_runs && !place_empty_journal(mover)) {
+        return MIGRATE_MORE;
+    }
+    if (!layout_shares_tables(mover->source, mover->target)) {
+        return conversations_move(mover, memory);
+    }
+    return place_change_forms(mover) ? migration_finish(mover) : MIGRATE_MORE;
+}
+
 enum migrate_result migrate_slice(struct work *work, const struct migrate_budget *budget, char why[MIGRATE_WHY_BYTES])
 {
     struct mover mover = {.work = work, .budget = budget, .why = why};
@@ -302,7 +329,12 @@ enum migrate_result migrate_slice(struct work *work, const struct migrate_budget
     assert(mover.entry.state == MIGRATION_MOVING);
     mover.source = layout_of(mover.entry.from);
     mover.target = layout_of(mover.entry.to);
-    enum migrate_result result = slice_run(&mover, memory);
+    bool packs = mover.source->has_runs || mover.target->has_runs;
+    mover.pack = packs ? pack_new() : NULL;
+    if (packs && !mover.pack) {
+        txn_fail_memory(&work->txn);
+    }
+    enum migrate_result result = mover_failed(&mover) ? MIGRATE_FAILED : slice_run(&mover, memory);
     if (mover.moved > 0) {
         mover.entry.attempts = 0;
         mover.entry.last_error[0] = '\0';
@@ -313,5 +345,6 @@ enum migrate_result migrate_slice(struct work *work, const struct migrate_budget
     buffer_free(&memory[0]);
     buffer_free(&memory[1]);
     buffer_free(&mover.answer);
+    mover.pack = pack_free(mover.pack);
     return mover_failed(&mover) ? MIGRATE_FAILED : result;
 }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "store/lmdb/digest.h"
+#include "store/lmdb/migrate_pack.h"
 #include "store/lmdb/quarantine.h"
 
 #include <sched.h>
@@ -165,6 +166,19 @@ static void quarantine_copy(struct mover *mover, const struct place *from, enum 
     mover->entry.quarantined++;
 }
 
+/* Messages go into runs where the target has them. */
+static bool is_packed(const struct mover *mover, enum kind kind)
+{
+    return kind == KIND_MESSAGE && mover->target->has_runs;
+}
+
+/* A run is taken apart where it stands, so that only records are moved. */
+static bool run_is_met(struct mover *mover, enum kind kind, const struct place *from, struct cursor *cursor)
+{
+    return kind == KIND_MESSAGE && mover->source->has_runs &&
+           pack_take_apart(mover, from, cursor, span_of(NULL, 0)) > 0;
+}
+
 /* Moves the record the cursor is at, whose key begins with the prefix of its kind. */
 static void record_move(struct mover *mover, struct cursor *cursor, enum kind kind, const struct key *prefix,
                         const struct place *from, const struct place *to, uint64_t *ret_seq)
@@ -191,7 +205,9 @@ static void record_move(struct mover *mover, struct cursor *cursor, enum kind ki
     struct key canonical = canonical_key(from, kind, seq, rest);
     struct key target = record_key(to, kind, seq, rest);
     source_count(mover, key_span(&canonical));
-    target_put(mover, mover->target->tables[kind], &target, key_span(&canonical));
+    if (!is_packed(mover, kind) || !pack_add(mover, seq, buffer_span(mover->work->scratch), damage != NULL)) {
+        target_put(mover, mover->target->tables[kind], &target, key_span(&canonical));
+    }
     if (kind == KIND_MESSAGE) {
         mover->entry.messages_moved++;
         *ret_seq = seq;
@@ -205,11 +221,21 @@ static bool kind_move(struct mover *mover, enum kind kind, const struct place *f
     struct key prefix = mover->source->conversation_prefix(from, kind);
     struct cursor cursor = cursor_open(&mover->work->txn, mover->source->tables[kind]);
     bool more = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
+    struct key names = key_conversation(from->user, from->conversation);
+    key_add_byte(&names, 0);
+    if (is_packed(mover, kind)) {
+        pack_begin(mover, to, key_span(&names));
+    }
     while (more && !mover_failed(mover) && mover_has_budget(mover)) {
-        record_move(mover, &cursor, kind, &prefix, from, to, ret_seq);
+        if (!run_is_met(mover, kind, from, &cursor)) {
+            record_move(mover, &cursor, kind, &prefix, from, to, ret_seq);
+        }
         more = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
     }
     cursor_close(&cursor);
+    if (is_packed(mover, kind)) {
+        pack_flush(mover);
+    }
     return !more && !mover_failed(mover);
 }
 

@@ -14,6 +14,7 @@ struct mover {
     size_t moved;         /* records, in this slice */
     size_t bytes;         /* of them */
     struct buffer answer; /* for decoding a remembered answer */
+    struct pack *pack;    /* NULL unless one of the layouts has runs (migrate_pack.h) */
     char *why;            /* filled when it failed of itself */
     bool failed;
 };

@@ -15,10 +15,9 @@ bool layouts_load(struct txn *txn, struct layouts *ret)
     }
     struct layouts layouts = {.home = layout_of(marker.target)};
     const struct layout *from = layout_of(marker.layout);
-    if (from && layouts.home && from != layouts.home && from->tables[KIND_HEAD] == layouts.home->tables[KIND_HEAD]) {
-        /* In the same tables: all is read as what can say more. */
-        layouts.loose = from->has_runs;
-        layouts.home = from->has_runs ? from : layouts.home;
+    layouts.loose = from && layouts.home && from->has_runs && !layouts.home->has_runs;
+    if (from && layouts.home && layout_shares_tables(from, layouts.home)) {
+        layouts.home = layouts.loose ? from : layouts.home; /* all is read as what can say more */
     } else if (marker.target != marker.layout) {
         struct migration_entry entry;
         layouts.source = layout_of(marker.layout);
@@ -45,6 +44,18 @@ size_t layouts_list(const struct layouts *layouts, const struct layout *ret_list
     ret_list[0] = layouts->home;
     ret_list[1] = layouts->source;
     return layouts->source ? 2 : 1;
+}
+
+const struct layout *layouts_with_journal(const struct layouts *layouts)
+{
+    const struct layout *list[2];
+    size_t count = layouts_list(layouts, list);
+    for (size_t i = 0; i < count; i++) {
+        if (list[i]->has_runs) {
+            return list[i];
+        }
+    }
+    return NULL;
 }
 
 static struct place place_in(const struct layout *layout, struct span user, struct span conversation)

@@ -20,7 +20,7 @@ struct layouts {
     uint64_t split_seq;         /* its messages up to this seq are in home */
     uint64_t split_user_number; /* its numbers there */
     uint64_t split_conversation_number;
-    bool loose; /* on the way down from layout 3 in its own tables: nothing is put into runs or the journal any more */
+    bool loose; /* on the way down from a layout with runs: nothing is put into runs or the journal any more */
 };
 
 /* The part of a conversation that waits in the journal, as a transaction sees it: all above what its head at home
@@ -50,6 +50,9 @@ enum get_result place_find(struct txn *txn, const struct layouts *layouts, struc
 
 /* The layouts in use: 1 or 2, home first. */
 size_t layouts_list(const struct layouts *layouts, const struct layout *ret_list[2]);
+
+/* The one of them that has runs and a journal; NULL: none has. */
+const struct layout *layouts_with_journal(const struct layouts *layouts);
 
 /* True when the user has a conversation in any of them, of whatever state. */
 bool place_user_has_any(struct txn *txn, const struct layouts *layouts, struct span user);

@@ -189,7 +189,9 @@ static void side_cut(struct work *work, const struct place *side, uint64_t seq)
         cursor_delete(&cursor);
     }
     cursor_close(&cursor);
-    if (found) {
+    if (found && work->layouts.loose) {
+        records_put(work, side, run.messages, run.count);
+    } else if (found) {
         runs_put(work, side, run.messages, run.count);
     }
     buffer_free(&run.raw);

@@ -182,9 +182,9 @@ bool range_remove_rest(struct tally *tally, struct span user, struct span conver
                               .user_number = entry->places[i].user_number,
                               .conversation_number = entry->places[i].conversation_number};
         uint32_t number = entry->places[i].layout;
-        number = i == 0 && number == 0 ? layout_1.number : number;
-        for (size_t k = 0; k < count; k++) {
-            if (list[k]->number == number) {
+        const struct layout *layout = layout_of(i == 0 && number == 0 ? layout_1.number : number);
+        for (size_t k = 0; k < count && layout; k++) {
+            if (layout_shares_tables(list[k], layout)) {
                 place.layout = list[k];
                 empty = range_remove_content(tally, &place);
             }

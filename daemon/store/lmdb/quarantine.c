@@ -56,9 +56,13 @@ void quarantine_put(struct work *work, struct span user, struct span conversatio
 
 void quarantine_put_stray(struct work *work, const struct quarantined *found)
 {
-    struct key key = {0};
     const uint8_t *end = memchr(found->key.data, 0, found->key.size);
-    struct span user = span_of(found->key.data, end ? (size_t)(end - found->key.data) : 0);
+    quarantine_put_of_user(work, span_of(found->key.data, end ? (size_t)(end - found->key.data) : 0), found);
+}
+
+void quarantine_put_of_user(struct work *work, struct span user, const struct quarantined *found)
+{
+    struct key key = {0};
     if (key_is_id(user)) {
         key_add(&key, user);
     }

@@ -26,6 +26,9 @@ void quarantine_put(struct work *work, struct span user, struct span conversatio
 /* Of what belongs to no conversation; when its key begins with a user's ID the entry goes with that user. */
 void quarantine_put_stray(struct work *work, const struct quarantined *found);
 
+/* The same for what is known to be this user's (empty: nobody's). */
+void quarantine_put_of_user(struct work *work, struct span user, const struct quarantined *found);
+
 /* 0, or -1 when the bytes are damaged. Spans are borrowed. */
 int quarantine_get(struct span bytes, struct quarantined *ret, struct span *ret_reason);
 

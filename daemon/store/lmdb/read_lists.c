@@ -103,8 +103,9 @@ static struct span name_find(struct read *read, const struct place *place)
 }
 
 /* Lists what of the user waits in the journal in this snapshot. */
-static void waiting_load(struct read *read, const struct run *home, struct waiting *ret)
+static void waiting_load(struct read *read, const struct run runs[2], struct waiting *ret)
 {
+    const struct run *home = runs[1].place.layout && runs[1].place.layout->has_runs ? &runs[1] : &runs[0];
     struct pending_user user;
     struct error ignored;
     ret->count = ret->next = 0;
@@ -301,7 +302,7 @@ int read_list_conversations(struct read *read)
         rc = run_open(read, list[i], after, &page.runs[i]);
     }
     if (rc == 0) {
-        waiting_load(read, &page.runs[0], &page.waiting); /* home stands first */
+        waiting_load(read, page.runs, &page.waiting);
         waiting_seek(&page.waiting, after);
         rc = read->head.stale ? 0 : page_fill(read, &page);
     }

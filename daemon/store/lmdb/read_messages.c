@@ -6,17 +6,17 @@
 
 #include <assert.h>
 
-enum { RUN_MAX = CHATLOG_CAP_append_messages };
+enum { RUN_MAX = CHATLOG_CAP_append_messages, KEPT_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* One side of the anchor: messages from the nearest outwards, as spans into the snapshot. */
 struct side {
-    struct {
-        uint64_t seq;
-        struct span record; /* in the view asked for */
-    } entries[RUN_MAX];
     size_t count; /* found */
     bool more;    /* there is at least one beyond them */
     size_t taken; /* into the run */
+    struct side_entry {
+        uint64_t seq;
+        struct span record; /* in the view asked for */
+    } *entries;             /* RUN_MAX of them */
 };
 
 /* A list under way. */
@@ -25,6 +25,7 @@ struct run {
     struct message_cursor cursor;
     struct side below;
     struct side above;
+    size_t bytes; /* of the chosen ones in the result */
 };
 
 /* Collects up to the limit, from where the cursor is. */
@@ -32,17 +33,18 @@ static int side_collect(struct run *run, struct side *side, bool found, bool (*s
 {
     struct read *read = run->read;
     size_t limit = read->op->messages.limit;
-    size_t bytes = 0;
-    while (found && side->count < limit && bytes <= read->op->messages.max_bytes) {
-        struct message_record record;
-        int rc = message_decode_at(&run->cursor, &record, read->error);
+    size_t shown = 0;
+    size_t bytes = 0; /* kept by the cursor: also of what view BASIC leaves out */
+    while (found && side->count < limit && bytes <= KEPT_BYTES_MAX && shown <= read->op->messages.max_bytes) {
+        int rc = message_check_at(&run->cursor, read->error);
         if (rc) {
             return rc;
         }
         struct span value = run->cursor.record;
         side->entries[side->count].seq = run->cursor.seq;
         side->entries[side->count].record = read->op->messages.basic ? record_basic_view(value) : value;
-        bytes += side->entries[side->count].record.size;
+        shown += side->entries[side->count].record.size;
+        bytes += value.size;
         side->count++;
         found = step(&run->cursor);
     }
@@ -96,6 +98,7 @@ static void run_choose(struct run *run)
             break;
         }
         side->taken++;
+        run->bytes = bytes;
     }
 }
 
@@ -103,6 +106,8 @@ static void run_add_records(struct run *run)
 {
     struct buffer *records = &run->read->result->records;
     uint32_t field = run->read->op->record_field;
+    buffer_extend(records, run->bytes);
+    records->size = 0; /* the memory is there now */
     for (size_t i = run->below.taken; i > 0; i--) {
         wire_put_element(records, field, run->below.entries[i - 1].record);
     }
@@ -138,10 +143,11 @@ static void run_look_beyond(struct run *run)
 int read_list_messages(struct read *read)
 {
     const struct store_op *op = read->op;
-    struct run run = {.read = read};
+    struct side_entry below[RUN_MAX], above[RUN_MAX]; /* not cleared: most pages are far smaller */
+    struct run run = {.read = read, .below.entries = below, .above.entries = above};
     assert(op->messages.limit >= 1 && op->messages.limit <= RUN_MAX);
     message_cursor_open(read->txn, &read->head.place, &run.cursor);
-    run.cursor.keeps = true; /* at most the bytes asked for, on each side, and a run more */
+    run.cursor.keeps = true; /* KEPT_BYTES_MAX on each side, and one message or run more */
     int rc = run_collect(&run);
     if (rc == 0) {
         run_choose(&run);

@@ -274,6 +274,34 @@ bool layout_2_next_user(struct txn *txn, struct span after, struct key *ret_user
     return found;
 }
 
+/* The numbers in a key of content. False: it is none. */
+static bool content_parse(struct span key, struct place *ret)
+{
+    if (key.size <= 2 * NUMBER_BYTES + 1 || key.data[NUMBER_BYTES] != PART_CONTENT) {
+        return false;
+    }
+    ret->user_number = key_get_number(key.data);
+    ret->conversation_number = key_get_number(key.data + NUMBER_BYTES + 1);
+    return true;
+}
+
+bool layout_2_next_content(struct txn *txn, struct place *place)
+{
+    struct key start = key_end_of(layout_2_head_key(place));
+    struct cursor cursor = cursor_open(txn, TABLE_2_DATA);
+    bool found = cursor_seek(&cursor, key_span(&start));
+    while (found && !content_parse(cursor.key, place)) {
+        if (cursor.key.size > NUMBER_BYTES && cursor.key.data[NUMBER_BYTES] < PART_CONTENT) {
+            start = part_prefix(key_get_number(cursor.key.data), PART_CONTENT);
+            found = cursor_seek(&cursor, key_span(&start));
+        } else {
+            found = cursor_next(&cursor);
+        }
+    }
+    cursor_close(&cursor);
+    return found;
+}
+
 static const enum table own_tables[] = {TABLE_2_USERS, TABLE_2_DATA};
 
 const struct layout layout_2 = {

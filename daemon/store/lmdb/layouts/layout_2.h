@@ -20,6 +20,7 @@ void layout_2_create(struct work *work, struct place *place);
 void layout_2_remove_user(struct work *work, const struct place *place);
 void layout_2_remove_names(struct work *work, const struct place *place);
 bool layout_2_next_conversation(struct txn *txn, const struct place *after, struct place *ret, struct buffer *memory);
+bool layout_2_next_content(struct txn *txn, struct place *place);
 bool layout_2_next_user(struct txn *txn, struct span after, struct key *ret_user);
 
 #define LAYOUT_2_KEYS                                                                                                  \
@@ -34,6 +35,7 @@ bool layout_2_next_user(struct txn *txn, struct span after, struct key *ret_user
     .recency_prefix = layout_2_recency_prefix, .user_prefix = layout_2_user_prefix,                                    \
     .parse_message = layout_2_parse_message, .parse_recency = layout_2_parse_recency, .find = layout_2_find,           \
     .create = layout_2_create, .remove = layout_2_remove_names, .remove_user = layout_2_remove_user,                   \
-    .next_conversation = layout_2_next_conversation, .next_user = layout_2_next_user
+    .next_conversation = layout_2_next_conversation, .next_user = layout_2_next_user,                                  \
+    .next_content = layout_2_next_content
 
 #endif
