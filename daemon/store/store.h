@@ -204,6 +204,7 @@ struct store_config {
     enum store_migrate migrate;
     uint32_t migrate_to;          /* where STORE_MIGRATE_AUTO leads; 0: the newest layout. Others are for tests */
     size_t migrate_slice_records; /* of one commit of a migration; 0: as many as its time allows. For tests */
+    bool fold_late;               /* leaves appends in the journal as long as there is room. For tests */
     /* Told how a migration goes, a line at a time: at its start, every 10 s, at its end, and when it stops or goes on.
      * Called from the writer's thread: must not block. NULL: nobody listens. */
     void (*event)(void *arg, const char *line);

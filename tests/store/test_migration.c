@@ -15,7 +15,10 @@
 
 #include <cmocka.h>
 
-enum { LONG = 1200, SHORT = 60 };
+enum { LONG = 1200, SHORT = 60, PAIRS = 3 };
+
+/* Every way up; each is gone back too. */
+static const uint32_t pairs[PAIRS][2] = {{1, 2}, {1, 3}, {2, 3}};
 
 static void assert_sound(struct client *client)
 {
@@ -32,47 +35,59 @@ static void assert_sound(struct client *client)
     assert_true(survey.conversations > 0 && survey.messages > 0);
 }
 
-static void migrate_down(struct client *client)
+static void migrate_down(struct client *client, uint32_t to)
 {
     struct store_migration migration;
     struct error error = {0};
-    if (store_migrate_to(client_config(client), 1, false, &migration, &error)) {
+    if (store_migrate_to(client_config(client), to, false, &migration, &error)) {
         fail_msg("down: %s", error.message);
     }
-    assert_int_equal(migration.to, 1);
+    assert_int_equal(migration.to, to);
     assert_int_equal(migration.quarantined, 0);
 }
 
-static void up_down_up(struct client *client, size_t slice_records, size_t messages)
+/* The content is that at every moment when nothing moves. */
+static void up_down_up_between(struct client *client, const uint32_t pair[2], size_t slice_records, size_t messages)
 {
-    image_begin_old(client, 1);
+    image_begin_old(client, pair[0]);
     image_fill(client, messages);
     struct buffer wanted = image_take(client);
     client_close(client);
     assert_sound(client);
     for (int round = 0; round < 2; round++) {
+        client_config(client)->migrate_to = pair[1];
         image_migrate(client, slice_records);
         struct store_migration migration = image_wait_migrated(client);
-        assert_int_equal(migration.from, 1);
-        assert_int_equal(migration.to, 2);
+        assert_int_equal(migration.from, pair[0]);
+        assert_int_equal(migration.to, pair[1]);
         assert_int_equal(migration.quarantined, 0);
         assert_int_equal(migration.messages_moved, migration.messages_total);
         assert_int_equal(migration.conversations_moved, migration.conversations_total);
-        assert_int_equal(store_describe(client_store(client)).layout, 2);
+        assert_int_equal(store_describe(client_store(client)).layout, pair[1]);
         image_expect(client, &wanted, "up");
         image_replay(client);
         client_close(client);
         assert_sound(client);
-        migrate_down(client);
+        migrate_down(client, pair[0]);
         assert_sound(client);
         client_config(client)->migrate = STORE_MIGRATE_HOLD;
         client_open(client);
-        assert_int_equal(store_describe(client_store(client)).layout, 1);
+        assert_int_equal(store_describe(client_store(client)).layout, pair[0]);
         image_expect(client, &wanted, "down");
         image_replay(client);
         client_close(client);
     }
     buffer_free(&wanted);
+    client_open(client);
+}
+
+static void up_down_up(struct client *client, size_t slice_records, size_t messages)
+{
+    for (size_t i = 0; i < PAIRS; i++) {
+        clock_set(CLIENT_EPOCH_US);
+        up_down_up_between(client, pairs[i], slice_records, messages);
+        client_release(client);
+    }
 }
 
 static void up_and_down_and_up_again_changes_nothing(void **state)
@@ -118,28 +133,37 @@ static void *watcher_main(void *arg)
     return NULL;
 }
 
+/* Reads while the store is migrated to that layout. Returns how often all was read. */
+static unsigned read_while_migrated(struct client *client, const struct buffer *wanted, uint32_t to)
+{
+    client_close(client);
+    client_release(client);
+    client_config(client)->migrate_to = to;
+    image_migrate(client, 2);
+    struct watcher watcher = {.client = client, .wanted = wanted};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, watcher_main, &watcher), 0);
+    image_wait_migrated(client);
+    atomic_store(&watcher.stop, true);
+    pthread_join(thread, NULL);
+    assert_false(atomic_load(&watcher.differed));
+    assert_int_equal(store_describe(client_store(client)).layout, to);
+    return atomic_load(&watcher.rounds);
+}
+
 static void a_reader_sees_the_same_at_every_moment(void **state)
 {
     struct client *client = *state;
-    image_begin_old(client, 1);
-    image_fill(client, 200);
-    struct buffer wanted = image_take(client);
-    for (uint32_t to = 2; to >= 1; to--) {
-        client_close(client);
-        client_release(client);
-        client_config(client)->migrate_to = to;
-        image_migrate(client, 2);
-        struct watcher watcher = {.client = client, .wanted = &wanted};
-        pthread_t thread;
-        assert_int_equal(pthread_create(&thread, NULL, watcher_main, &watcher), 0);
-        image_wait_migrated(client);
-        atomic_store(&watcher.stop, true);
-        pthread_join(thread, NULL);
-        assert_false(atomic_load(&watcher.differed));
-        assert_true(atomic_load(&watcher.rounds) > 1);
-        assert_int_equal(store_describe(client_store(client)).layout, to);
+    for (size_t i = 0; i < PAIRS; i++) {
+        image_begin_old(client, pairs[i][0]);
+        image_fill(client, 200);
+        struct buffer wanted = image_take(client);
+        for (unsigned ups = 0, downs = 0; ups < 2 || downs < 2;) { /* some are over before all was read once */
+            ups += read_while_migrated(client, &wanted, pairs[i][1]);
+            downs += read_while_migrated(client, &wanted, pairs[i][0]);
+        }
+        buffer_free(&wanted);
     }
-    buffer_free(&wanted);
 }
 
 /* Waits until so many messages were moved. */
@@ -152,14 +176,14 @@ static void wait_moved(struct client *client, uint64_t messages)
     assert_int_equal(migration.state, STORE_MIGRATION_MOVING);
 }
 
-static void a_large_conversation_can_be_removed_while_it_is_half_moved(void **state)
+static void remove_half_moved(struct client *client, uint32_t from, uint32_t to)
 {
-    struct client *client = *state;
-    image_begin_old(client, 1);
+    image_begin_old(client, from);
     client_fill(client, "ann", "other", 20);
     client_fill(client, "ann", "thread", 4000);
     client_fill(client, "bob", "thread", 10);
     client_close(client);
+    client_config(client)->migrate_to = to;
     image_migrate(client, 3);
     wait_moved(client, 200);
     assert_ok(client_run(client, op_purge("ann", "thread")));
@@ -174,6 +198,14 @@ static void a_large_conversation_can_be_removed_while_it_is_half_moved(void **st
     client_close(client);
     assert_sound(client);
     client_open(client);
+}
+
+static void a_large_conversation_can_be_removed_while_it_is_half_moved(void **state)
+{
+    for (size_t i = 0; i < PAIRS; i++) {
+        remove_half_moved(*state, pairs[i][0], pairs[i][1]);
+        remove_half_moved(*state, pairs[i][1], pairs[i][0]);
+    }
 }
 
 /* The receipt for ann, who has two conversations, in a store of that layout, or half way to the other. */
@@ -209,7 +241,7 @@ static void a_user_forgotten_half_way_gets_the_receipt_any_layout_gives(void **s
 {
     (void)state;
     const struct store_receipt wanted = receipt_of(1, 1);
-    static const uint32_t ways[][2] = {{2, 2}, {1, 2}, {2, 1}};
+    static const uint32_t ways[][2] = {{2, 2}, {3, 3}, {1, 2}, {2, 1}, {1, 3}, {3, 1}, {2, 3}, {3, 2}};
     assert_int_equal(wanted.conversations, 2);
     assert_int_equal(wanted.messages, 2520);
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
@@ -230,7 +262,7 @@ static void a_store_on_hold_stays_what_it_is_and_works(void **state)
     store_migration(client_store(client), &migration);
     assert_int_equal(migration.state, STORE_MIGRATION_HELD);
     assert_int_equal(migration.from, 1);
-    assert_int_equal(migration.to, 2);
+    assert_int_equal(migration.to, 3);
     client_reopen(client);
     assert_int_equal(store_describe(client_store(client)).layout, 1);
     /* On its way it stops there, and both layouts are served. */
@@ -270,24 +302,23 @@ static void a_store_told_to_refuse_does_not_open_older_data_and_says_what_to_do(
     client_config(client)->migrate = STORE_MIGRATE_REFUSE;
     assert_int_equal(store_open(client_config(client), &store, &error), -ERROR_STARTUP);
     assert_non_null(strstr(error.message, "has key layout 1"));
-    assert_non_null(strstr(error.message, "writes layout 2"));
-    assert_non_null(strstr(error.message, "chatlogd migrate --to 2"));
+    assert_non_null(strstr(error.message, "writes layout 3"));
+    assert_non_null(strstr(error.message, "chatlogd migrate --to 3"));
     client_config(client)->migrate = STORE_MIGRATE_HOLD;
     client_open(client);
     assert_seqs(client_run(client, op_page("ann", "thread", STORE_LATEST, 0, 9)), 1, 2, 3);
 }
 
-static void without_room_it_pauses_serves_and_goes_on_by_itself(void **state)
+static void migrate_without_room(struct client *client, uint32_t from, uint32_t to)
 {
     enum { MAP_BYTES = 8 * 1024 * 1024, TEXT = 20000 };
-    struct client *client = *state;
     struct store_migration migration;
     char *text = calloc(1, TEXT + 1);
     assert_non_null(text);
     memset(text, 'x', TEXT);
     struct store_message large = message_of("user", text);
     client_config(client)->map_bytes = MAP_BYTES;
-    image_begin_old(client, 1);
+    image_begin_old(client, from);
     const struct answer *answer;
     uint64_t stored = 0;
     do {
@@ -296,6 +327,7 @@ static void without_room_it_pauses_serves_and_goes_on_by_itself(void **state)
     } while (answer->reason == ERROR_NONE_REASON);
     assert_refused(answer, DISK_FULL);
     client_close(client);
+    client_config(client)->migrate_to = to;
     image_migrate(client, 0);
     do {
         store_migration(client_store(client), &migration);
@@ -306,12 +338,18 @@ static void without_room_it_pauses_serves_and_goes_on_by_itself(void **state)
     assert_ok(client_run(client, op_pop("ann", "thread", 1)));
     assert_ok(client_run(client, op_purge("bob", "thread")));
     image_wait_migrated(client);
-    assert_int_equal(store_describe(client_store(client)).layout, 2);
+    assert_int_equal(store_describe(client_store(client)).layout, to);
     assert_ok(client_run(client, op_append("ann", "thread", &large, 1)));
     client_close(client);
     assert_sound(client);
     client_open(client);
     free(text);
+}
+
+static void without_room_it_pauses_serves_and_goes_on_by_itself(void **state)
+{
+    migrate_without_room(*state, 1, 2);
+    migrate_without_room(*state, 1, 3);
 }
 
 /* Killed again and again. */
@@ -323,13 +361,14 @@ static void lines_ignore(void *arg, const char *line)
     fflush(stdout);
 }
 
-/* The process that is killed: migrates to whatever layout it is not, and then back. */
+/* The process that is killed: migrates to one of the layouts it is not in, again and again. */
 static _Noreturn void migrate_for_ever(const char *directory)
 {
     struct client *client = client_new_in(directory);
     struct store_migration migration;
     struct error error;
     struct store_status status;
+    unsigned seed = (unsigned)getpid();
     client_config(client)->migrate = STORE_MIGRATE_AUTO;
     client_config(client)->migrate_slice_records = 5;
     client_config(client)->event = lines_ignore;
@@ -338,7 +377,7 @@ static _Noreturn void migrate_for_ever(const char *directory)
         if (store_status(client_config(client), &status, &error)) {
             abort();
         }
-        client_config(client)->migrate_to = status.layout == 1 ? 2 : 1;
+        client_config(client)->migrate_to = 1 + (status.layout + (unsigned)rand_r(&seed) % 2) % 3;
         client_open(client);
         do {
             usleep(500);

@@ -64,7 +64,8 @@ static void store_fatal(void *arg, const char *message)
     abort();
 }
 
-/* The layout the tests are to run in, so that each can be run in every layout: CHATLOG_TEST_LAYOUT, or the newest. */
+/* The layout the tests are to run in, so that each can be run in every layout: CHATLOG_TEST_LAYOUT, or the newest;
+ * with CHATLOG_TEST_FOLD_LATE appends stay in the journal. */
 static void layout_choose(struct store_config *config)
 {
     const char *number = getenv("CHATLOG_TEST_LAYOUT");
@@ -72,6 +73,7 @@ static void layout_choose(struct store_config *config)
         config->create_layout = (uint32_t)strtoul(number, NULL, 10);
         config->migrate = STORE_MIGRATE_HOLD;
     }
+    config->fold_late = getenv("CHATLOG_TEST_FOLD_LATE") != NULL;
 }
 
 struct client *client_new_in(const char *directory)

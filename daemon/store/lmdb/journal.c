@@ -4,7 +4,7 @@
 
 #include <assert.h>
 
-enum { NUMBER_BYTES = 8, KEY_BYTES = 4 * NUMBER_BYTES };
+enum { NUMBER_BYTES = 8 };
 
 /* The fields of a value; the order they stand in. */
 enum {
@@ -37,7 +37,7 @@ static struct key entry_key(const struct journal_entry *entry)
 
 static int key_parse(struct span key, struct journal_entry *ret)
 {
-    if (key.size != KEY_BYTES) {
+    if (key.size != JOURNAL_KEY_BYTES) {
         return -1;
     }
     *ret = (struct journal_entry){
@@ -173,6 +173,7 @@ bool journal_scan(struct txn *txn, uint64_t from, journal_visit *visit, void *ar
     for (bool more = cursor_seek(&cursor, key_span(&key)); more && going; more = cursor_next(&cursor)) {
         struct journal_entry entry;
         if (key_parse(cursor.key, &entry) == 0) {
+            entry.value_size = cursor.value.size;
             going = visit(arg, &entry, entry_open(cursor.key, cursor.value, &entry) == GET_DAMAGED);
         }
     }
@@ -227,10 +228,10 @@ uint64_t journal_span(struct txn *txn)
 {
     struct cursor cursor = cursor_open(txn, TABLE_3_JOURNAL);
     uint64_t span = 0;
-    if (cursor_first(&cursor) && cursor.key.size == KEY_BYTES) {
+    if (cursor_first(&cursor) && cursor.key.size == JOURNAL_KEY_BYTES) {
         uint64_t first = key_get_number(cursor.key.data);
         struct key end = id_key(UINT64_MAX);
-        bool found = cursor_seek_below(&cursor, key_span(&end)) && cursor.key.size == KEY_BYTES;
+        bool found = cursor_seek_below(&cursor, key_span(&end)) && cursor.key.size == JOURNAL_KEY_BYTES;
         span = found ? key_get_number(cursor.key.data) - first + 1 : 0;
     }
     cursor_close(&cursor);

@@ -20,6 +20,7 @@ enum {
     JOURNAL_PAGES_MAX = 128 * 1024,    /* 512 MiB; beyond either appends wait for folding */
     JOURNAL_VALUE_MAX = 16 * 1024,     /* a larger append goes home at once */
     JOURNAL_MESSAGE_FIELD = 15,
+    JOURNAL_KEY_BYTES = 4 * 8,
 };
 
 struct journal_entry {
@@ -36,6 +37,7 @@ struct journal_entry {
     bool has_ids;           /* one of the messages has a message_id */
     struct span request_id; /* empty: none */
     struct span request;    /* entry_put_request */
+    size_t value_size;      /* as stored; filled by journal_scan */
     struct span messages;   /* records behind JOURNAL_MESSAGE_FIELD, one after the other */
 };
 

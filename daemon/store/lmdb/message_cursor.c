@@ -152,18 +152,23 @@ static bool journal_first(struct message_cursor *cursor, uint64_t seq)
     return false;
 }
 
-/* To the last in the journal below seq. */
+/* To the last in the journal below seq. A damaged one above it may hold what is, unless all up to seq is before it. */
 static bool journal_last_below(struct message_cursor *cursor, uint64_t seq)
 {
     if (!journal_first(cursor, 0)) {
         return false;
     }
-    for (size_t i = cursor->batch->count; i > 0; i--) {
-        if (cursor->batch->messages[i - 1].seq < seq) {
-            return batch_take(cursor, i - 1);
-        }
+    const struct message_batch *batch = cursor->batch;
+    size_t at = 0;
+    while (at < batch->count && batch->messages[at].seq < seq) {
+        at++;
     }
-    return false;
+    uint64_t before = at > 0 ? batch->messages[at - 1].seq : cursor->place->journal->home_last_seq;
+    if (at < batch->count && batch->messages[at].record.size == 0 && batch->messages[at].seq > seq &&
+        before + 1 < seq) {
+        return batch_take(cursor, at);
+    }
+    return at > 0 && batch_take(cursor, at - 1);
 }
 
 static bool home_seek(struct message_cursor *cursor, const struct place *side, uint64_t seq)
@@ -195,7 +200,7 @@ static bool record_seek_below(struct message_cursor *cursor, const struct place 
 }
 
 /* Of what stands at or above seq a run may hold messages below it; so may something damaged, unless it has that very
- * key. */
+ * key or all up to seq is before it. */
 static bool run_seek_below(struct message_cursor *cursor, const struct place *side, uint64_t seq)
 {
     if (!home_seek(cursor, side, seq)) {
@@ -204,10 +209,10 @@ static bool run_seek_below(struct message_cursor *cursor, const struct place *si
     if (cursor->batch && cursor->index > 0) {
         return batch_take(cursor, cursor->index - 1);
     }
-    if (cursor->damaged && cursor->seq > seq) {
-        return true;
-    }
-    return side_take(cursor, cursor_previous(&cursor->cursor), ENTER_LAST, 0);
+    bool may_hold = cursor->damaged && cursor->seq > seq;
+    bool found = side_take(cursor, cursor_previous(&cursor->cursor), ENTER_LAST, 0);
+    uint64_t before = found ? cursor->seq : 0;
+    return may_hold && before + 1 < seq ? home_seek(cursor, side, seq) : found;
 }
 
 static bool home_seek_below(struct message_cursor *cursor, uint64_t seq)

@@ -29,6 +29,8 @@ struct change {
  * readers look; what it reads itself needs no mutex. */
 struct pending {
     pthread_mutex_t mutex;
+    pthread_cond_t let_go;
+    unsigned holders;
     size_t entries_max; /* beyond which nothing may be pushed */
     size_t capacity;    /* what may be skipped as well */
     struct entry *entries;
@@ -52,6 +54,7 @@ struct pending *pending_new(size_t entries_max)
         return NULL;
     }
     pthread_mutex_init(&pending->mutex, NULL);
+    pthread_cond_init(&pending->let_go, NULL);
     pending->entries_max = entries_max;
     pending->capacity = entries_max + entries_max / SKIPS_SHARE + 1;
     pending->entries = malloc(pending->capacity * sizeof(struct entry));
@@ -63,6 +66,7 @@ struct pending *pending_new(size_t entries_max)
 struct pending *pending_free(struct pending *pending)
 {
     if (pending) {
+        pthread_cond_destroy(&pending->let_go);
         pthread_mutex_destroy(&pending->mutex);
         free(pending->entries);
         free(pending->changes);
@@ -217,6 +221,9 @@ static void transaction_end(struct pending *pending, uint64_t front, uint64_t en
 void pending_commit(struct pending *pending, uint64_t commit_id)
 {
     pthread_mutex_lock(&pending->mutex);
+    while (pending->removing && pending->holders > 0) {
+        pthread_cond_wait(&pending->let_go, &pending->mutex);
+    }
     pending->published = true;
     if (pending->removing) {
         pending->removal_commit = commit_id;
@@ -242,6 +249,21 @@ void pending_rollback(struct pending *pending)
         change_end(pending, &pending->changes[i], &pending->changes[i].committed);
     }
     transaction_end(pending, pending->front, pending->begun);
+}
+
+void pending_hold(struct pending *pending)
+{
+    pthread_mutex_lock(&pending->mutex);
+    pending->holders++;
+    pthread_mutex_unlock(&pending->mutex);
+}
+
+void pending_let_go(struct pending *pending)
+{
+    pthread_mutex_lock(&pending->mutex);
+    pending->holders--;
+    pthread_cond_signal(&pending->let_go);
+    pthread_mutex_unlock(&pending->mutex);
 }
 
 /* Whether the writer has removed it. */

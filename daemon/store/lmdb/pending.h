@@ -90,6 +90,11 @@ void pending_rollback(struct pending *pending);
 /* The oldest entry left, as the writer sees it: its id, user and conversation; false: there is none. */
 bool pending_oldest(struct pending *pending, struct pending_entry *ret);
 
+/* Any thread: while somebody holds it no removal is published, so that a snapshot begun then is new enough: the writer
+ * waits in pending_commit. For no longer than a read takes. */
+void pending_hold(struct pending *pending);
+void pending_let_go(struct pending *pending);
+
 /* Any thread, as committed: entries between the oldest left and the newest (0: there is none), and the number of the
  * oldest: of the next one to come when there is none (0: there never was one). */
 size_t pending_span(struct pending *pending, uint64_t *ret_oldest_id);

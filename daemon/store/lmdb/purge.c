@@ -78,6 +78,9 @@ static size_t purge_damaged(struct work *work, const struct conversation_place *
     if (!place->found) {
         return 0; /* its name cannot be read either */
     }
+    if (place->head.layout->has_runs) {
+        fold_conversation(work, place->head.user_number, place->head.conversation_number);
+    }
     rest_put_off(work, place);
     place_delete_head(work, place);
     work->stats.conversations -= work->stats.conversations > 0;

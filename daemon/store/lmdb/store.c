@@ -5,6 +5,7 @@
 #include "store/lmdb/env.h"
 #include "store/lmdb/marker.h"
 #include "store/lmdb/migrate.h"
+#include "store/lmdb/pending.h"
 #include "store/lmdb/read.h"
 #include "store/lmdb/readers.h"
 #include "store/lmdb/writer.h"
@@ -15,6 +16,8 @@
 #define TEXT_OF(number)                 #number
 #define VERSION_OF(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 #define ENGINE_VERSION                  VERSION_OF(MDB_VERSION_MAJOR, MDB_VERSION_MINOR, MDB_VERSION_PATCH)
+
+enum { STALE_TRIES = 3 }; /* snapshots a read takes while folding overtakes it, before folding waits for it */
 
 static const uint32_t readable_layouts[] = {1, 2, 3};
 
@@ -44,6 +47,7 @@ static int store_start(struct store *store, const struct store_config *config, s
         .env = store->env,
         .limits = config->limits,
         .deleted_retention_us = config->deleted_retention_us,
+        .fold_late = config->fold_late,
         .wall_clock_us = store->wall_clock_us,
         .fatal = config->fatal,
         .fatal_arg = config->fatal_arg,
@@ -103,12 +107,19 @@ static void store_read(struct store *store, struct store_op *op)
         .error = &error,
     };
     int rc = txn.rc ? 0 : read_run(&read);
-    while (!txn.rc && read.head.stale) {
+    unsigned tries = 1;
+    for (; !txn.rc && read.head.stale; tries++) {
+        if (tries == STALE_TRIES) {
+            pending_hold(txn.pending);
+        }
         result_clear(&result);
         read.head.stale = false;
         env_reset_read(&txn);
         env_renew_read(&txn);
         rc = txn.rc ? 0 : read_run(&read);
+    }
+    if (tries > STALE_TRIES) {
+        pending_let_go(txn.pending);
     }
     if (txn.rc) {
         rc = txn_error(txn.rc, &error); /* what was concluded from a failed transaction is worth nothing */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/migrate_move.h"
+#include "store/lmdb/survey_journal.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,18 +13,7 @@
 
 enum { SNAPSHOT_US = 500 * CLOCK_MILLISECOND_US, NAME_BYTES = 140 };
 
-struct survey {
-    struct env *env;
-    struct txn txn;
-    struct layouts layouts;
-    struct store_survey *found;
-    uint64_t records[2]; /* entries seen, names included: of layouts_list */
-    struct buffer answer;
-    uint64_t first_commit;
-    int64_t renew_us;
-};
-
-static void __attribute__((format(printf, 2, 3))) find(struct survey *survey, const char *format, ...)
+void survey_find(struct survey *survey, const char *format, ...)
 {
     struct store_survey *found = survey->found;
     va_list arguments;
@@ -45,23 +35,23 @@ static void find_unreadable(struct survey *survey, const struct place *place, en
     struct key key = key_conversation(place->user, place->conversation);
     key_describe(key_span(&key), name, sizeof(name));
     survey->found->unreadable++;
-    find(survey, "%s %s/%.*s is damaged", names[kind], name, kind == KIND_MESSAGE ? 0 : (int)rest.size,
-         (const char *)rest.data);
+    survey_find(survey, "%s %s/%.*s is damaged", names[kind], name, kind == KIND_MESSAGE ? 0 : (int)rest.size,
+                (const char *)rest.data);
 }
 
-static void find_mismatch(struct survey *survey, const struct place *place, const char *what)
+void survey_find_mismatch(struct survey *survey, const struct place *place, const char *what)
 {
     char name[NAME_BYTES];
     struct key key = key_conversation(place->user, place->conversation);
     key_describe(key_span(&key), name, sizeof(name));
     survey->found->mismatches++;
-    find(survey, "conversation %s: %s", name, what);
+    survey_find(survey, "conversation %s: %s", name, what);
 }
 
-static void record_count(struct survey *survey, const struct place *place, size_t key_size, size_t value_size)
+void survey_count(struct survey *survey, const struct layout *layout, size_t key_size, size_t value_size)
 {
     struct store_survey *found = survey->found;
-    survey->records[place->layout == survey->layouts.home ? 0 : 1]++;
+    survey->records[layout == survey->layouts.home ? 0 : 1]++;
     found->bytes += key_size + value_size;
     found->largest_key = key_size > found->largest_key ? key_size : found->largest_key;
 }
@@ -78,25 +68,55 @@ static void target_key_count(struct survey *survey, const struct place *place, e
     found->largest_target_key = size > found->largest_target_key ? size : found->largest_target_key;
 }
 
-/* What the messages of a conversation come to. */
-struct messages_sum {
-    uint64_t count;
-    uint64_t content_bytes;
-    uint64_t last_seq;
-};
-
-static void message_look(struct survey *survey, const struct place *place, uint64_t seq, bool keyed,
-                         const struct span *value, struct messages_sum *sum)
+void survey_message(struct survey *survey, const struct place *place, uint64_t seq, const struct span *record,
+                    struct messages_sum *sum)
 {
-    struct message_record record = {0};
-    if (!keyed || !value || record_get_message(*value, &record) || record.seq != seq) {
+    struct message_record message = {0};
+    if (!record || record_get_message(*record, &message) || message.seq != seq) {
         survey->found->unreadable++;
-        find(survey, "message %.*s/%.*s/%" PRIu64 " is damaged", SPAN_FORMAT(place->user),
-             SPAN_FORMAT(place->conversation), seq);
+        survey_find(survey, "message %.*s/%.*s/%" PRIu64 " is damaged", SPAN_FORMAT(place->user),
+                    SPAN_FORMAT(place->conversation), seq);
+    }
+    if (seq <= sum->last_seq) {
+        survey_find_mismatch(survey, place, "its messages are not in order");
     }
     sum->count++;
-    sum->content_bytes += record.content_size;
+    sum->content_bytes += message.content_size;
     sum->last_seq = seq;
+}
+
+/* Looks at a run under the key of this seq. False: it cannot be read. */
+static bool run_look(struct survey *survey, const struct place *place, uint64_t seq, struct span value,
+                     struct messages_sum *sum)
+{
+    struct run_message messages[RUN_MESSAGES_MAX];
+    struct buffer raw = {0};
+    struct run_info info;
+    bool sound = run_info_get(value, &info) == 0 && run_unpack(&info, &raw, messages) == 0 &&
+                 messages[info.count - 1].seq == seq;
+    if (raw.failed) {
+        txn_fail_memory(&survey->txn);
+    }
+    for (size_t i = 0; sound && i < info.count; i++) {
+        survey_message(survey, place, messages[i].seq, &messages[i].record, sum);
+    }
+    buffer_free(&raw);
+    return sound;
+}
+
+/* Looks at a message or a run; NULL: its value cannot be read. */
+static void messages_look(struct survey *survey, const struct place *place, struct span key, const struct span *value,
+                          struct messages_sum *sum)
+{
+    struct key prefix = place->layout->conversation_prefix(place, KIND_MESSAGE);
+    uint64_t seq = 0;
+    if (place->layout->parse_message(key, key_span(&prefix), &seq)) {
+        value = NULL;
+    }
+    bool is_run = value && place->layout->has_runs && run_is(*value);
+    if (!is_run || !run_look(survey, place, seq, *value, sum)) {
+        survey_message(survey, place, seq, is_run ? NULL : value, sum);
+    }
 }
 
 /* Looks at the records of a kind in one layout. */
@@ -109,12 +129,10 @@ static void kind_look(struct survey *survey, const struct place *place, enum kin
         struct span value = cursor.value;
         struct span rest = span_of(cursor.key.data + prefix.size, cursor.key.size - prefix.size);
         bool opens = layout_open(place->layout, cursor.key, &value) == 0;
-        record_count(survey, place, cursor.key.size, cursor.value.size);
+        survey_count(survey, place->layout, cursor.key.size, cursor.value.size);
         target_key_count(survey, place, kind, rest.size);
         if (kind == KIND_MESSAGE) {
-            uint64_t seq = 0;
-            bool keyed = place->layout->parse_message(cursor.key, key_span(&prefix), &seq) == 0;
-            message_look(survey, place, seq, keyed, opens ? &value : NULL, sum);
+            messages_look(survey, place, cursor.key, opens ? &value : NULL, sum);
         } else if (!opens || record_damage(kind, value, 0, place->conversation, &survey->answer)) {
             find_unreadable(survey, place, kind, rest);
         }
@@ -132,15 +150,15 @@ static void recency_look(struct survey *survey, const struct place *place, const
     struct key key = place->layout->recency_key(place, head->activity_time_us);
     target_key_count(survey, place, KIND_RECENCY, 0);
     if (!txn_get(&survey->txn, place->layout->tables[KIND_RECENCY], key_span(&key), &value)) {
-        find_mismatch(survey, place, "the list of the user's conversations lacks it");
+        survey_find_mismatch(survey, place, "the list of the user's conversations lacks it");
         return;
     }
-    record_count(survey, place, key.size, value.size);
+    survey_count(survey, place->layout, key.size, value.size);
     if (layout_open(place->layout, key_span(&key), &value) || entry_get_recency(value, &entry)) {
         find_unreadable(survey, place, KIND_RECENCY, span_of(NULL, 0));
     } else if (entry.archived != head->archived || entry.deleted != (head->delete_time_us != 0) ||
                entry.gone_time_us != record_gone_time(head)) {
-        find_mismatch(survey, place, "the list of the user's conversations says otherwise than its head");
+        survey_find_mismatch(survey, place, "the list of the user's conversations says otherwise than its head");
     }
 }
 
@@ -150,20 +168,20 @@ static void head_look(struct survey *survey, const struct place *place, const st
     struct span value;
     struct key key = place->layout->head_key(place);
     if (!txn_get(&survey->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value)) {
-        find_mismatch(survey, place, "it has a name and no head");
+        survey_find_mismatch(survey, place, "it has a name and no head");
         return;
     }
-    record_count(survey, place, key.size, value.size);
+    survey_count(survey, place->layout, key.size, value.size);
     if (layout_open(place->layout, key_span(&key), &value) || record_get_conversation(value, &head) ||
         !span_equal(head.conversation_id, place->conversation)) {
         find_unreadable(survey, place, KIND_HEAD, span_of(NULL, 0));
         return;
     }
     if (head.message_count != sum->count || head.content_bytes != sum->content_bytes) {
-        find_mismatch(survey, place, "its head counts other messages or bytes than there are");
+        survey_find_mismatch(survey, place, "its head counts other messages or bytes than there are");
     }
     if (head.last_seq < sum->last_seq) {
-        find_mismatch(survey, place, "it has messages above the head's last_seq");
+        survey_find_mismatch(survey, place, "it has messages above the head's last_seq");
     }
     recency_look(survey, place, &head);
 }
@@ -187,6 +205,9 @@ static void conversation_look(struct survey *survey, const struct place *found)
         kind_look(survey, &place.head, kinds[i], &sum);
     }
     head_look(survey, &place.head, &sum);
+    if (!place.split) {
+        survey_waiting(survey, &place.head, &sum);
+    }
     survey->found->conversations++;
     survey->found->messages += sum.count;
     survey->found->content_bytes += sum.content_bytes;
@@ -197,6 +218,9 @@ static bool snapshot_take(struct survey *survey)
     survey->renew_us = clock_monotonic_us() + SNAPSHOT_US;
     if (!survey->txn.rc && !layouts_load(&survey->txn, &survey->layouts)) {
         txn_fail_damaged(&survey->txn);
+    }
+    if (!survey->txn.rc) {
+        survey_index(survey);
     }
     return !survey->txn.rc;
 }
@@ -221,8 +245,9 @@ static void layout_look(struct survey *survey, const struct layout *layout)
     for (size_t i = 0; layout->next_conversation(&survey->txn, &after, &place, &memory[i % 2]); i++) {
         if (place.damaged.size > 0) {
             survey->found->unreadable++;
-            find(survey,
-                 "an entry that names a user or a conversation is damaged: what stands behind it was not looked at");
+            survey_find(
+                survey,
+                "an entry that names a user or a conversation is damaged: what stands behind it was not looked at");
             break;
         }
         if (!span_equal(place.user, key_span(&user))) {
@@ -238,6 +263,24 @@ static void layout_look(struct survey *survey, const struct layout *layout)
     }
     buffer_free(&memory[0]);
     buffer_free(&memory[1]);
+}
+
+/* Entries of layouts that are not in use. */
+static uint64_t unused_count(struct survey *survey)
+{
+    const struct layout *list[2];
+    size_t count = layouts_list(&survey->layouts, list);
+    uint64_t entries = 0;
+    for (enum table table = TABLE_SHARED_COUNT; table < TABLE_COUNT; table++) {
+        bool used = false;
+        for (size_t i = 0; i < count; i++) {
+            for (size_t k = 0; k < list[i]->own_table_count; k++) {
+                used = used || list[i]->own_tables[k] == table;
+            }
+        }
+        entries += used ? 0 : txn_count(&survey->txn, table);
+    }
+    return entries;
 }
 
 /* Of what nobody changed meanwhile: is there anything that was not met, and are the store's own counts right? */
@@ -257,18 +300,23 @@ static void totals_compare(struct survey *survey)
         }
         if (entries != survey->records[i]) {
             found->strays += entries > survey->records[i] ? entries - survey->records[i] : 1;
-            find(survey, "layout %" PRIu32 " has %" PRIu64 " entries, and %" PRIu64 " belong to a conversation",
-                 list[i]->number, entries, survey->records[i]);
+            survey_find(survey, "layout %" PRIu32 " has %" PRIu64 " entries, and %" PRIu64 " belong to a conversation",
+                        list[i]->number, entries, survey->records[i]);
         }
+    }
+    uint64_t unused = unused_count(survey);
+    if (unused > 0) {
+        found->strays += unused;
+        survey_find(survey, "%" PRIu64 " entries are in tables of a layout that is not in use", unused);
     }
     if (stats.conversations != found->conversations || stats.messages != found->messages ||
         stats.content_bytes != found->content_bytes || (count == 1 && stats.users != found->users)) {
         found->mismatches++;
-        find(survey,
-             "the store counts %" PRIu64 " users, %" PRIu64 " conversations, %" PRIu64 " messages, %" PRIu64
-             " bytes; there are %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64,
-             stats.users, stats.conversations, stats.messages, stats.content_bytes, found->users, found->conversations,
-             found->messages, found->content_bytes);
+        survey_find(survey,
+                    "the store counts %" PRIu64 " users, %" PRIu64 " conversations, %" PRIu64 " messages, %" PRIu64
+                    " bytes; there are %" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+                    stats.users, stats.conversations, stats.messages, stats.content_bytes, found->users,
+                    found->conversations, found->messages, found->content_bytes);
     }
 }
 
@@ -286,6 +334,7 @@ int survey_run(struct env *env, struct store_survey *ret, struct error *error)
         layout_look(&survey, list[i - 1]); /* the source of a migration first: what moves meanwhile is met again */
     }
     if (!survey.txn.rc) {
+        survey_journal(&survey);
         ret->changed_meanwhile = txn_id(&survey.txn) != survey.first_commit;
         if (!ret->changed_meanwhile) {
             totals_compare(&survey);
@@ -294,6 +343,9 @@ int survey_run(struct env *env, struct store_survey *ret, struct error *error)
     int rc = survey.txn.rc;
     env_abort(&survey.txn);
     buffer_free(&survey.answer);
+    if (survey.index) {
+        pending_free(survey.index);
+    }
     return rc ? error_set(error, ERROR_STARTUP, "the data cannot be read: %s", mdb_strerror(rc)) : 0;
 }
 

@@ -173,8 +173,14 @@ static void fold_idle(struct writer *writer)
         .until_us = clock_monotonic_us() + FOLD_SLICE_US, .is_interrupted = operation_waits, .arg = writer};
     bool folded = fold_oldest(&work, &budget) > 0;
     bool truncated = fold_truncate(&work, TRUNCATE_RECORDS);
-    writer->fold_pending = folded || !truncated;
-    int rc = work_commit(writer, &work);
+    struct error error;
+    int rc = work.txn.rc;
+    if (rc && txn_error(rc, &error) == -ERROR_RECORD_DAMAGED) {
+        env_abort(&work.txn); /* all that waits can be read where it is: no reason to end */
+    } else {
+        rc = work_commit(writer, &work);
+    }
+    writer->fold_pending = rc || folded || !truncated;
     if (rc) {
         writer->next_fold_us = clock_monotonic_us() + FAILED_PAUSE_US;
     }
@@ -183,7 +189,7 @@ static void fold_idle(struct writer *writer)
 /* When to fold next; INT64_MAX: there is nothing to fold. */
 static int64_t fold_time(const struct writer *writer)
 {
-    if (!writer->fold_pending) {
+    if (!writer->fold_pending || writer->config.fold_late) {
         return INT64_MAX;
     }
     int64_t idle = writer->last_batch_us + FOLD_IDLE_US;
