@@ -3,7 +3,21 @@
 #include "base/wire.h"
 #include "store/lmdb/journal.h"
 
-enum { CHAIN_WITH_IDS_MAX = 16 }; /* entries that are read whole when a message_id is looked for */
+enum {
+    ID_LOOKS_MAX = 32, /* entries that are read whole while the message_ids of an append are looked for */
+    ENTRY_BYTES_MAX = JOURNAL_VALUE_MAX + 512, /* with its head, its request and the seal */
+};
+
+bool append_must_fold(const struct change *change)
+{
+    const struct store_op *op = change->op;
+    const struct journal_part *part = change->head.place.journal;
+    size_t looks = 0;
+    for (size_t i = 0; part && part->chain.has_ids && i < op->append.count; i++) {
+        looks += op->append.messages[i].message_id.size > 0 ? part->chain.count : 0;
+    }
+    return looks > ID_LOOKS_MAX;
+}
 
 static bool journal_is_open(const struct change *change)
 {
@@ -57,11 +71,9 @@ bool append_to_journal(struct change *change, struct conversation_record *head)
 {
     struct work *work = change->work;
     struct pending *pending = work->txn.pending;
-    const struct journal_part *part = change->head.place.journal;
     const struct store_op *op = change->op;
     bool has_ids;
-    if (!journal_is_open(change) || !messages_look(op, &has_ids) ||
-        (has_ids && part && part->chain.has_ids && part->chain.count >= CHAIN_WITH_IDS_MAX)) {
+    if (!journal_is_open(change) || !messages_look(op, &has_ids)) {
         return false;
     }
     struct pending_entry waiting = {
@@ -70,7 +82,7 @@ bool append_to_journal(struct change *change, struct conversation_record *head)
         .conversation_number = change->head.place.head.conversation_number,
         .activity_us = head->activity_time_us,
         .request_tag = op->request_id.size ? pending_tag(op->request_id.data, op->request_id.size) : 0,
-        .bytes = JOURNAL_VALUE_MAX, /* at most; known when it is encoded */
+        .bytes = ENTRY_BYTES_MAX, /* known when it is encoded */
         .has_ids = has_ids,
     };
     if (!pending_has_room(pending, &waiting)) {

@@ -7,6 +7,9 @@
 /* The message as it is stored. */
 struct message_record append_message(const struct store_message *message, uint64_t seq, int64_t now_us);
 
+/* True when looking for the message_ids of the append in what waits would take long: fold that first. */
+bool append_must_fold(const struct change *change);
+
 /* Puts the append into the journal, with its request: `head` is what the conversation becomes, and change->result says
  * what the messages became. False: it has to go home (too large, or the journal or the conversation's part of it is
  * full, or the layout has none); nothing was written then. */

@@ -1,6 +1,7 @@
 #include "store/lmdb/change.h"
 
 #include "base/wire.h"
+#include "store/lmdb/append_journal.h"
 #include "store/lmdb/fold.h"
 #include "store/lmdb/purge.h"
 
@@ -114,7 +115,7 @@ static int change_one_conversation(struct change *change, const struct change_ro
     if (rc) {
         return rc;
     }
-    if (!row->journals) {
+    if (!row->journals || append_must_fold(change)) {
         change_fold(change);
     }
     uint64_t writes = txn->writes;

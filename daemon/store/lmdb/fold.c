@@ -4,7 +4,6 @@
 #include "store/lmdb/heads.h"
 #include "store/lmdb/journal.h"
 #include "store/lmdb/journal_part.h"
-#include "store/lmdb/quarantine.h"
 
 #include <stdlib.h>
 
@@ -14,11 +13,8 @@ struct fold {
     struct head head; /* as it is at home */
     struct conversation_record after;
     struct buffer copy;
-    struct folded_entry {
-        struct journal_entry entry;
-        bool damaged;
-    } * entries; /* oldest first */
-    size_t entry_count;
+    struct journal_item *items;
+    size_t item_count;
     struct run_message *messages;
     size_t message_count;
     size_t message_capacity;
@@ -31,7 +27,7 @@ static struct span span_copy(struct fold *fold, struct span span)
     return span_of(fold->copy.data + at, fold->copy.failed ? 0 : span.size);
 }
 
-/* Reads the head at home by its numbers alone. */
+/* Reads the head at home by its numbers alone. Missing: the conversation is gone, and nothing of it is wanted. */
 static enum get_result head_find(struct fold *fold, uint64_t user_number, uint64_t conversation_number)
 {
     struct work *work = fold->work;
@@ -59,53 +55,22 @@ static enum get_result head_find(struct fold *fold, uint64_t user_number, uint64
     return GET_FOUND;
 }
 
-static void quarantine_entry(struct fold *fold, uint64_t id, const char *reason)
-{
-    struct span key, value;
-    struct buffer copy = {0};
-    if (!journal_find(&fold->work->txn, id, &key, &value)) {
-        return;
-    }
-    struct key name = {0};
-    key_add(&name, key);
-    buffer_append(&copy, value.data, value.size);
-    const struct quarantined found = {.layout = layout_3.number,
-                                      .table = TABLE_3_JOURNAL,
-                                      .key = key_span(&name),
-                                      .value = buffer_span(&copy),
-                                      .reason = reason};
-    if (copy.failed) {
-        txn_fail_memory(&fold->work->txn);
-    } else {
-        quarantine_put_stray(fold->work, &found);
-    }
-    buffer_free(&copy);
-}
-
 /* Copies what is to be folded out of the journal. */
-static void entries_copy(struct fold *fold, const struct pending_chain *chain)
+static void items_copy(struct fold *fold, const struct pending_chain *chain)
 {
-    struct txn *txn = &fold->work->txn;
     size_t bytes = 0;
-    struct journal_entry entry;
-    for (size_t i = 0; i < chain->count; i++) {
-        if (journal_get(txn, chain->ids[i], &entry) == GET_FOUND) {
-            bytes += entry.messages.size + entry.request.size + entry.request_id.size;
-        }
+    fold->item_count = journal_part_list(&fold->work->txn, chain, fold->head.record.last_seq, fold->items);
+    for (size_t i = 0; i < fold->item_count; i++) {
+        const struct journal_entry *entry = &fold->items[i].entry;
+        bytes += entry->messages.size + entry->request.size + entry->request_id.size;
     }
     buffer_extend(&fold->copy, bytes + 1); /* at once, so that spans into it stay */
     fold->copy.size = 0;
-    for (size_t i = chain->count; i > 0 && !fold->copy.failed; i--) {
-        enum get_result found = journal_get(txn, chain->ids[i - 1], &entry);
-        if (found == GET_MISSING || entry.last_seq <= fold->head.record.last_seq) {
-            continue;
-        }
-        if (found == GET_FOUND) {
-            entry.messages = span_copy(fold, entry.messages);
-            entry.request = span_copy(fold, entry.request);
-            entry.request_id = span_copy(fold, entry.request_id);
-        }
-        fold->entries[fold->entry_count++] = (struct folded_entry){entry, found == GET_DAMAGED};
+    for (size_t i = 0; i < fold->item_count && !fold->copy.failed; i++) {
+        struct journal_entry *entry = &fold->items[i].entry;
+        entry->messages = span_copy(fold, entry->messages);
+        entry->request = span_copy(fold, entry->request);
+        entry->request_id = span_copy(fold, entry->request_id);
     }
 }
 
@@ -138,57 +103,61 @@ static void request_put(struct fold *fold, const struct journal_entry *entry)
     place_put_request(fold->work, &fold->head.place, entry->request_id);
 }
 
-/* Its messages stay what they were to every caller: damaged. What is there can be told no better than under the last
- * seq. */
-static void damage_put(struct fold *fold, const struct journal_entry *entry)
+/* Its messages stay what they were to every caller: damaged, each by itself. They keep the bytes that are there, behind
+ * a word that makes them no record of any kind; they lack its seal, too. */
+static void damage_put(struct fold *fold, const struct journal_item *item)
 {
     const struct place *place = &fold->head.place.head;
-    struct key key = place->layout->message_key(place, entry->last_seq);
+    struct buffer *scratch = fold->work->scratch;
+    struct span journal_key, value;
     messages_put(fold);
-    quarantine_entry(fold, entry->id, "it is damaged");
-    buffer_clear(fold->work->scratch);
-    buffer_append(fold->work->scratch, "damaged", sizeof("damaged")); /* no seal: so it is */
-    work_put_scratch(fold->work, place->layout->tables[KIND_MESSAGE], key_span(&key));
+    for (uint64_t seq = item->first_seq; seq <= item->entry.last_seq; seq++) {
+        struct key key = place->layout->message_key(place, seq);
+        buffer_clear(scratch);
+        buffer_append(scratch, "damaged ", strlen("damaged "));
+        if (seq == item->first_seq && journal_find(&fold->work->txn, item->entry.id, &journal_key, &value)) {
+            buffer_append(scratch, value.data, value.size);
+        }
+        work_put_scratch(fold->work, place->layout->tables[KIND_MESSAGE], key_span(&key));
+    }
 }
 
-static void entry_put(struct fold *fold, const struct folded_entry *folded)
+static void entry_put(struct fold *fold, struct journal_entry entry)
 {
-    struct journal_entry entry = folded->entry;
     struct message_record record;
     struct span bytes;
-    int found = folded->damaged ? -1 : 0;
-    if (!folded->damaged && entry.request_id.size > 0) {
+    if (entry.request_id.size > 0) {
         request_put(fold, &entry);
     }
-    while (!folded->damaged && (found = journal_next_message(&entry, &record, &bytes)) == 1 &&
-           message_add(fold, record.seq, bytes)) {
+    while (journal_next_message(&entry, &record, &bytes) == 1 && message_add(fold, record.seq, bytes)) {
         if (record.message_id.size > 0) {
             place_put_message_id(fold->work, &fold->head.place, record.message_id, record.seq);
         }
     }
-    if (found < 0) {
-        damage_put(fold, &entry);
-    }
-    journal_part_counters(&fold->after, &folded->entry, folded->damaged, 1);
 }
 
-static void fold_found(struct fold *fold, const struct pending_chain *chain)
+/* Puts home what is found in the journal; true: there was something. */
+static bool fold_items(struct fold *fold, const struct pending_chain *chain)
 {
-    fold->entries = calloc(chain->count, sizeof(*fold->entries));
-    if (fold->entries) {
-        entries_copy(fold, chain);
+    fold->items = calloc(chain->count, sizeof(*fold->items));
+    if (fold->items) {
+        items_copy(fold, chain);
     }
-    if (!fold->entries || fold->copy.failed) {
+    if (!fold->items || fold->copy.failed) {
         txn_fail_memory(&fold->work->txn);
-        return;
+        return false;
     }
-    for (size_t i = 0; i < fold->entry_count && !fold->work->txn.rc; i++) {
-        entry_put(fold, &fold->entries[i]);
+    for (size_t i = 0; i < fold->item_count && !fold->work->txn.rc; i++) {
+        const struct journal_item *item = &fold->items[i];
+        if (item->damaged) {
+            damage_put(fold, item);
+        } else {
+            entry_put(fold, item->entry);
+        }
+        journal_part_counters(&fold->after, item);
     }
-    if (fold->entry_count > 0) {
-        messages_put(fold);
-        head_fold(fold->work, &fold->head.place, &fold->head.record, &fold->after);
-    }
+    messages_put(fold);
+    return fold->item_count > 0;
 }
 
 void fold_conversation(struct work *work, uint64_t user_number, uint64_t conversation_number)
@@ -201,11 +170,8 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
         return;
     }
     enum get_result found = head_find(&fold, user_number, conversation_number);
-    if (found == GET_FOUND) {
-        fold_found(&fold, chain);
-    }
-    for (size_t i = chain->count; found == GET_DAMAGED && i > 0; i--) {
-        quarantine_entry(&fold, chain->ids[i - 1], "its conversation is damaged");
+    if (found != GET_MISSING && fold_items(&fold, chain) && found == GET_FOUND) {
+        head_fold(work, &fold.head.place, &fold.head.record, &fold.after);
     }
     uint64_t mark = pending_next_id(pending);
     journal_put_fold(work, mark, user_number, conversation_number);
@@ -215,7 +181,7 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     }
     head_free(&fold.head);
     buffer_free(&fold.copy);
-    free(fold.entries);
+    free(fold.items);
     free(fold.messages);
 }
 

@@ -5,8 +5,8 @@
 
 #include "store/lmdb/work.h"
 
-/* Folds one conversation; without anything that waits it does nothing. A head that cannot be read leaves nothing to
- * fold into: then the entries go to quarantine. */
+/* Folds one conversation; without anything that waits it does nothing. A damaged entry becomes a damaged message, which
+ * keeps its bytes. Beside a damaged head the messages come home all the same, and the head stays what it is. */
 void fold_conversation(struct work *work, uint64_t user_number, uint64_t conversation_number);
 
 /* Folds the conversations of the oldest entries, until this moment (clock_monotonic_us) or until is_interrupted says

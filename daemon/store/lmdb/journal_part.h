@@ -20,11 +20,23 @@ struct message_batch {
  * a new one. */
 int journal_part_load(struct txn *txn, struct head *head);
 
-/* Takes over what an entry says of the head; of a damaged one, which stands for so many, only what its key says. */
-void journal_part_counters(struct conversation_record *record, const struct journal_entry *entry, bool damaged,
-                           size_t entries);
+/* An entry that waits. Of a damaged one only id, first_seq and last_seq are known: told by the entries around it where
+ * they tell, and else by its key where that can be. */
+struct journal_item {
+    struct journal_entry entry; /* borrowed from the store */
+    uint64_t first_seq;         /* of a damaged one */
+    bool damaged;
+};
 
-/* Its messages, oldest first; NULL when the txn has failed. */
+/* Lists the entries of the chain that the transaction has and that are not home, oldest first; their last_seq ascend.
+ * items[] has room for chain->count. Returns how many. */
+size_t journal_part_list(struct txn *txn, const struct pending_chain *chain, uint64_t home_last_seq,
+                         struct journal_item *items);
+
+/* Takes over what the next one says of the head. */
+void journal_part_counters(struct conversation_record *record, const struct journal_item *item);
+
+/* Its messages, oldest first, each damaged one by itself; NULL when the txn has failed. */
 struct message_batch *journal_part_messages(struct txn *txn, const struct conversation_place *place);
 
 enum get_result journal_part_find_id(struct txn *txn, const struct conversation_place *place, struct span message_id,

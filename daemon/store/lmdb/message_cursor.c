@@ -152,23 +152,18 @@ static bool journal_first(struct message_cursor *cursor, uint64_t seq)
     return false;
 }
 
-/* To the last in the journal below seq. A damaged one above it may hold what is, unless all up to seq is before it. */
+/* To the last in the journal below seq. */
 static bool journal_last_below(struct message_cursor *cursor, uint64_t seq)
 {
     if (!journal_first(cursor, 0)) {
         return false;
     }
-    const struct message_batch *batch = cursor->batch;
-    size_t at = 0;
-    while (at < batch->count && batch->messages[at].seq < seq) {
-        at++;
+    for (size_t i = cursor->batch->count; i > 0; i--) {
+        if (cursor->batch->messages[i - 1].seq < seq) {
+            return batch_take(cursor, i - 1);
+        }
     }
-    uint64_t before = at > 0 ? batch->messages[at - 1].seq : cursor->place->journal->home_last_seq;
-    if (at < batch->count && batch->messages[at].record.size == 0 && batch->messages[at].seq > seq &&
-        before + 1 < seq) {
-        return batch_take(cursor, at);
-    }
-    return at > 0 && batch_take(cursor, at - 1);
+    return false;
 }
 
 static bool home_seek(struct message_cursor *cursor, const struct place *side, uint64_t seq)

@@ -102,15 +102,14 @@ static struct span name_find(struct read *read, const struct place *place)
     return record.conversation_id;
 }
 
-/* Lists what of the user waits in the journal in this snapshot. */
-static void waiting_load(struct read *read, const struct run runs[2], struct waiting *ret)
+/* Lists what of the user waits in the journal in this snapshot. Returns 0 or -ERROR_MEMORY_SHORT. */
+static int waiting_load(struct read *read, const struct run runs[2], struct waiting *ret)
 {
     const struct run *home = runs[1].place.layout && runs[1].place.layout->has_runs ? &runs[1] : &runs[0];
     struct pending_user user;
-    struct error ignored;
     ret->count = ret->next = 0;
     if (!read->txn->pending || !home->place.layout || !home->place.layout->has_runs) {
-        return;
+        return 0;
     }
     pending_user(read->txn->pending, home->place.user_number, read->txn->is_write, &user);
     read->head.stale = user.removal_commit > txn_id(read->txn);
@@ -118,13 +117,18 @@ static void waiting_load(struct read *read, const struct run runs[2], struct wai
         struct place place = home->place;
         place.conversation_number = user.conversations[i].conversation_number;
         struct span name = name_find(read, &place);
-        if (name.size > 0 &&
-            head_load(read->txn, &read->layouts, read->op->user, name, read->now_us, &read->head, &ignored) == 0 &&
-            read->head.place.journal) {
+        int rc = name.size == 0 ? 0
+                                : head_load(read->txn, &read->layouts, read->op->user, name, read->now_us, &read->head,
+                                            read->error);
+        if (rc == -ERROR_MEMORY_SHORT) {
+            return rc;
+        }
+        if (rc == 0 && name.size > 0 && read->head.place.journal) { /* damage is told when its turn comes */
             ret->entries[ret->count++] = (struct waiting_entry){read->head.record.activity_time_us, name};
         }
     }
     qsort(ret->entries, ret->count, sizeof(ret->entries[0]), waiting_order);
+    return 0;
 }
 
 static bool waiting_has(const struct waiting *waiting, struct span conversation)
@@ -301,8 +305,8 @@ int read_list_conversations(struct read *read)
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = run_open(read, list[i], after, &page.runs[i]);
     }
+    rc = rc ? rc : waiting_load(read, page.runs, &page.waiting);
     if (rc == 0) {
-        waiting_load(read, page.runs, &page.waiting);
         waiting_seek(&page.waiting, after);
         rc = read->head.stale ? 0 : page_fill(read, &page);
     }
