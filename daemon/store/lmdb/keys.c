@@ -213,6 +213,32 @@ int key_parse_position(struct span position, int64_t *ret_activity_us, struct sp
     return 0;
 }
 
+struct key key_event(int64_t time_us, uint64_t counter)
+{
+    struct key key = {0};
+    key_add_number(&key, time_clamp(time_us));
+    key_add_number(&key, counter);
+    return key;
+}
+
+int key_parse_event(struct span key, int64_t *ret_time_us, uint64_t *ret_counter)
+{
+    if (key.size != KEY_EVENT_BYTES || key_get_number(key.data) > (uint64_t)KEY_TIME_MAX) {
+        return -1;
+    }
+    *ret_time_us = (int64_t)key_get_number(key.data);
+    *ret_counter = key_get_number(key.data + sizeof(uint64_t));
+    return 0;
+}
+
+struct key key_event_of_user(struct span user, bool stays, struct span event)
+{
+    struct key key = key_user_prefix(user);
+    key_add_byte(&key, stays);
+    key_add(&key, event);
+    return key;
+}
+
 void key_describe(struct span key, char *text, size_t size)
 {
     assert(size > 0);

@@ -80,6 +80,15 @@ int key_parse_purge(struct span key, struct span *ret_user, struct span *ret_con
 struct key key_position(int64_t activity_time_us, struct span conversation);
 int key_parse_position(struct span position, int64_t *ret_activity_us, struct span *ret_conversation);
 
+/* An event of the audit trail: its time and a counter, both 8 bytes big-endian. */
+enum { KEY_EVENT_BYTES = 16 };
+struct key key_event(int64_t time_us, uint64_t counter);
+int key_parse_event(struct span key, int64_t *ret_time_us, uint64_t *ret_counter);
+
+/* The same among a user's: "ann NUL 00 time counter". Those that stay when he is forgotten have 01 for 00. An empty
+ * event: what all of the kind begin with. */
+struct key key_event_of_user(struct span user, bool stays, struct span event);
+
 /* A position in the list of users. */
 bool key_is_id(struct span bytes);
 

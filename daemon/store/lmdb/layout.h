@@ -97,6 +97,11 @@ const struct layout *layout_of(uint32_t number);
 /* The newest: what a new data directory gets and migrations lead to. */
 const struct layout *layout_newest(void);
 
+/* A value sealed by a CRC32C over key and value, which stands behind it; -1 when it is not the value that was put under
+ * this key. */
+void seal_add(struct span key, struct buffer *value);
+int seal_open(struct span key, struct span *value);
+
 /* A value on its way into the store: appends the CRC32C when the layout seals. */
 void layout_seal(const struct layout *layout, struct span key, struct buffer *value);
 

@@ -89,9 +89,22 @@ static void counts_lower(struct conversation_record *head, uint64_t count, uint6
     head->content_bytes -= content_bytes < head->content_bytes ? content_bytes : head->content_bytes;
 }
 
+/* For the audit trail. */
+static void event_set(struct change *change, uint64_t first_seq, uint64_t last_seq, uint64_t removed,
+                      uint64_t content_bytes)
+{
+    change->event.first_seq = first_seq;
+    change->event.last_seq = last_seq;
+    change->event.messages = removed;
+    change->event.content_bytes = content_bytes;
+}
+
 void tail_remove(struct change *change, const struct tail *tail, struct conversation_record *head)
 {
     struct txn *txn = &change->work->txn;
+    if (tail->count > 0) {
+        event_set(change, tail->seq, change->head.record.last_seq, tail->count, tail->content_bytes);
+    }
     for (uint64_t i = 0; i < tail->count && !txn->rc; i++) {
         struct message_record record = {0};
         struct message_cursor cursor;
@@ -160,6 +173,7 @@ int change_update_message(struct change *change)
     counts_lower(&head, 0, old_size);
     head.content_bytes += record.content_size;
     wire_put_element(&change->result->records, op->record_field, record_basic_view(buffer_span(scratch)));
+    event_set(change, record.seq, record.seq, 0, 0);
     place_put_message(change->work, &change->head.place, record.seq);
     change_put_head(change, &head);
     return 0;
@@ -174,6 +188,7 @@ int change_delete_message(struct change *change)
     }
     struct conversation_record head = change->head.record;
     counts_lower(&head, 1, record.content_size);
+    event_set(change, record.seq, record.seq, 1, record.content_size);
     message_remove(change, &record);
     change_put_head(change, &head);
     return 0;

@@ -15,6 +15,8 @@ enum table {
     TABLE_DEADLINES,
     TABLE_PURGES,
     TABLE_QUARANTINE,
+    TABLE_AUDIT,
+    TABLE_AUDIT_USERS,
     TABLE_SHARED_COUNT, /* those below belong to a layout */
     /* Layout 1. */
     TABLE_CONVERSATIONS = TABLE_SHARED_COUNT,

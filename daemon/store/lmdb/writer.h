@@ -15,6 +15,7 @@ struct writer_config {
     struct env *env;
     const struct limits *limits;
     int64_t deleted_retention_us;
+    int64_t audit_retention_us; /* 0: for ever */
     int64_t (*wall_clock_us)(void);
     void (*fatal)(void *arg, const char *message);
     void *fatal_arg;
