@@ -45,7 +45,8 @@ class Usage(unittest.TestCase):
         for words in (["import", "a", "b"], ["export", "a"], ["conversations", "u", "c"], ["log", "u", "c", "x"],
                       ["append", "u", "c", "t", "x"], ["pop", "u", "c", "x"], ["rename", "u", "c", "t", "x"],
                       ["delete", "u", "c", "x"], ["undelete", "u", "c", "x"], ["purge", "u", "c", "x"],
-                      ["forget", "u", "x"], ["info", "x"], ["stats", "x"], ["health", "x"], ["audit", "x"], ["help", "log", "x"]):
+                      ["forget", "u", "x"], ["info", "x"], ["stats", "x"], ["health", "x"], ["audit", "x"],
+                      ["help", "log", "x"]):
             with self.subTest(words):
                 self.rejects(*words, says="is one word too many")
 

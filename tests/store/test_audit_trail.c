@@ -21,7 +21,7 @@ enum { MANY = 2500 };
 /* Creates conversations 0, 1 ... of ann and anna in turn, a second apart. */
 static void conversations_make(struct client *client, size_t count)
 {
-    static char names[MANY][16];
+    static char names[MANY][24];
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof(names[i]), "%zu", i);
         client_start(client, op_create(i % 2 ? "anna" : "ann", names[i]));

@@ -4,7 +4,8 @@
  *
  * A layout is one frozen file under layouts/ and one row in layout.c. Two can be in use at once while a migration
  * runs: then a conversation is in the one or the other, and place_find (place.h) tells in which. Tables that belong to
- * no layout: _meta (marker, counters, migration), purges, deadlines, quarantine. */
+ * no layout: _meta (marker, counters, migration), purges, deadlines, quarantine, audit
+ * and audit_users. */
 #ifndef STORE_LMDB_LAYOUT_H
 #define STORE_LMDB_LAYOUT_H
 
