@@ -21,7 +21,7 @@ const struct answer *events_of(struct client *client, const char *user)
 static const char *action_name(Chatlog__V1__AuditAction action)
 {
     const ProtobufCEnumValue *value =
-        protobuf_c_enum_descriptor_get_value(&chatlog__v1__audit_action__descriptor, action);
+        protobuf_c_enum_descriptor_get_value(&chatlog__v1__audit_action__descriptor, (int)action);
     assert_non_null(value);
     return value->name + strlen("AUDIT_ACTION_");
 }
