@@ -58,7 +58,6 @@ enum store_action {
     STORE_ACTION_MIGRATION_END,
     STORE_ACTION_RELOAD_TOKENS,
     STORE_ACTION_BACKUP,
-    STORE_ACTION_COUNT
 };
 
 struct store_pair {
@@ -122,8 +121,7 @@ struct store_result {
     int64_t create_time_us; /* APPEND_MESSAGES */
     bool has_more_before;   /* LIST_MESSAGES */
     bool has_more_after;
-    struct buffer
-        next; /* LIST_CONVERSATIONS, LIST_USERS, LIST_EVENTS: where the next page starts; empty: there is none */
+    struct buffer next;    /* of LIST_CONVERSATIONS, _USERS, _EVENTS: where the next page starts; empty: nowhere */
     struct store_receipt { /* FORGET_USER */
         uint64_t conversations;
         uint64_t messages;
