@@ -1,0 +1,181 @@
+/* A ceiling: what nng's REQ and REP sockets do over IPC with requests and answers of the same sizes, when the server
+ * does nothing but answer. The server is this program, started again. Requests are pipelined over one connection;
+ * sockets are raw, so that one socket has many requests in flight. */
+#include "bench/nng_echo.h"
+
+#include "bench/fail.h"
+#include "bench/request.h"
+#include "bench/system.h"
+
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/util/platform.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sizes of chatlogd's envelopes and answers, which are protobuf messages (chatlog.v1). */
+enum {
+    ENVELOPE_BYTES = 64,
+    APPENDED_BYTES = 40,
+    LISTED_MESSAGE_BYTES = DATASET_MESSAGE_BYTES + 36,
+    LISTED_CONVERSATION_BYTES = 80,
+    BUFFERED = 1024
+};
+
+struct echo {
+    struct server *server;
+    char *url;
+    nng_socket client;
+    struct load *load;
+};
+
+static void check(int code)
+{
+    if (code) {
+        bench_fail("nng_echo: %s", nng_strerror(code));
+    }
+}
+
+/* Room for all that are in flight, so that a send never waits for a receive. */
+static void socket_prepare(nng_socket socket)
+{
+    check(nng_socket_set_int(socket, NNG_OPT_SENDBUF, BUFFERED));
+    check(nng_socket_set_int(socket, NNG_OPT_RECVBUF, BUFFERED));
+    check(nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, 1 << 20));
+}
+
+/* ---- The server -------------------------------------------------------------------------------------------------- */
+
+/* A request begins with the size of the answer it wants. */
+void nng_echo_serve(const char *url)
+{
+    nng_socket socket;
+    check(nng_rep0_open_raw(&socket));
+    socket_prepare(socket);
+    check(nng_listen(socket, url, NULL, 0));
+    for (;;) {
+        nng_msg *message;
+        uint32_t size;
+        check(nng_recvmsg(socket, &message, 0));
+        check(nng_msg_trim_u32(message, &size));
+        size_t now = nng_msg_len(message);
+        if (size > now) {
+            check(nng_msg_realloc(message, size));
+            memset((char *)nng_msg_body(message) + now, 'x', size - now);
+        } else {
+            nng_msg_chop(message, now - size);
+        }
+        check(nng_sendmsg(socket, message, 0));
+    }
+}
+
+/* ---- Start and stop ---------------------------------------------------------------------------------------------- */
+
+static void *echo_start(const char *directory)
+{
+    struct echo *echo = bench_allocate(1, sizeof(*echo));
+    echo->url = bench_format("ipc://%s/nng_echo", directory);
+    const char *arguments[] = {"/proc/self/exe", NNG_ECHO_OPTION, echo->url, NULL};
+    echo->server = server_start(directory, "nng_echo", arguments, NULL);
+    return echo;
+}
+
+static void echo_stop(void *instance)
+{
+    struct echo *echo = instance;
+    server_stop(echo->server, SIGKILL);
+    free(echo->url);
+    free(echo);
+}
+
+static struct server *echo_server(void *instance)
+{
+    return ((struct echo *)instance)->server;
+}
+
+/* ---- Load -------------------------------------------------------------------------------------------------------- */
+
+static uint32_t answer_size(const struct dataset *dataset, enum operation_kind kind)
+{
+    unsigned items = workload_items(dataset, kind);
+    switch (kind) {
+    case OPERATION_READ_NEWEST:
+        return APPENDED_BYTES + items * LISTED_MESSAGE_BYTES;
+    case OPERATION_LIST_CONVERSATIONS:
+        return APPENDED_BYTES + items * LISTED_CONVERSATION_BYTES;
+    case OPERATION_APPEND:
+        break;
+    }
+    return APPENDED_BYTES;
+}
+
+static bool lane_next(const struct echo *echo, unsigned lane)
+{
+    static const char envelope[ENVELOPE_BYTES];
+    struct operation operation;
+    if (!load_next(echo->load, lane, &operation)) {
+        return false;
+    }
+    const struct dataset *dataset = load_dataset(echo->load);
+    struct request request;
+    request_encode(dataset, &operation, &request);
+    nng_msg *message;
+    check(nng_msg_alloc(&message, 0));
+    check(nng_msg_append_u32(message, answer_size(dataset, operation.kind)));
+    check(nng_msg_append(message, envelope, sizeof(envelope)));
+    check(nng_msg_append(message, request.payload, request.size));
+    check(nng_msg_header_append_u32(message, 0x80000000u | lane));
+    check(nng_sendmsg(echo->client, message, 0));
+    return true;
+}
+
+static void echo_open(void *instance, unsigned in_flight)
+{
+    (void)in_flight;
+    struct echo *echo = instance;
+    check(nng_req0_open_raw(&echo->client));
+    socket_prepare(echo->client);
+    int code = NNG_ECONNREFUSED;
+    for (int tries = 0; tries < 1000 && code; tries++) { /* the server may only just have been started */
+        code = nng_dial(echo->client, echo->url, NULL, 0);
+        nng_msleep(code ? 10 : 0);
+    }
+    check(code);
+}
+
+static void echo_run(void *instance, struct load *load)
+{
+    struct echo *echo = instance;
+    echo->load = load;
+    unsigned running = 0;
+    for (unsigned lane = 0; lane < load_in_flight(load); lane++) {
+        running += lane_next(echo, lane);
+    }
+    while (running > 0) {
+        nng_msg *message;
+        uint32_t lane;
+        check(nng_recvmsg(echo->client, &message, 0));
+        check(nng_msg_header_trim_u32(message, &lane));
+        nng_msg_free(message);
+        load_done(load, lane & 0x7fffffffu);
+        running -= !lane_next(echo, lane & 0x7fffffffu);
+    }
+}
+
+static void echo_close(void *instance)
+{
+    nng_close(((struct echo *)instance)->client);
+}
+
+const struct system system_nng_echo = {
+    .name = "nng_echo",
+    .meaning = "ceiling: an nng server over IPC that only answers, with as many bytes; one connection",
+    .start = echo_start,
+    .open = echo_open,
+    .run = echo_run,
+    .close = echo_close,
+    .server = echo_server,
+    .stop = echo_stop,
+};
