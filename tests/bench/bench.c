@@ -12,8 +12,8 @@ int main(int count, char **arguments)
         [PROGRAMME_FOLD] = fold_run,
         [PROGRAMME_BESIDE] = beside_run,
     };
-    if (count == 3 && strcmp(arguments[1], NNG_ECHO_OPTION) == 0) {
-        nng_echo_serve(arguments[2]);
+    if (count == 3 && strcmp(arguments[1], ECHO_SERVER_OPTION) == 0) {
+        echo_serve(arguments[2]);
     }
     struct settings settings = settings_parse(count, arguments);
     struct corpus corpus = corpus_read(settings.text);

@@ -1,6 +1,6 @@
 /* A ceiling: what nng's REQ and REP sockets do over IPC with requests and answers of the same sizes, when the server
- * does nothing but answer. The server is this program, started again. Requests are pipelined over one connection;
- * sockets are raw, so that one socket has many requests in flight. */
+ * does nothing but answer. The server is this program, started again, with contexts; requests are pipelined over one
+ * connection of a raw socket. */
 #include "bench/nng_echo.h"
 
 #include "bench/fail.h"
@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Sizes of chatlogd's envelopes and answers, which are protobuf messages (chatlog.v1). */
 enum {
@@ -21,7 +22,8 @@ enum {
     APPENDED_BYTES = 40,
     LISTED_MESSAGE_BYTES = DATASET_MESSAGE_BYTES + 36,
     LISTED_CONVERSATION_BYTES = 80,
-    BUFFERED = 1024
+    BUFFERED = 1024,
+    MESSAGE_BYTES_MAX = 1 << 20
 };
 
 struct echo {
@@ -38,36 +40,61 @@ static void check(int code)
     }
 }
 
-/* Room for all that are in flight, so that a send never waits for a receive. */
-static void socket_prepare(nng_socket socket)
-{
-    check(nng_socket_set_int(socket, NNG_OPT_SENDBUF, BUFFERED));
-    check(nng_socket_set_int(socket, NNG_OPT_RECVBUF, BUFFERED));
-    check(nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, 1 << 20));
-}
-
 /* ---- The server -------------------------------------------------------------------------------------------------- */
 
+/* Answers one request after the other; as many of them as there may be requests in flight. */
+struct answerer {
+    nng_ctx context;
+    nng_aio *aio;
+    bool sending;
+};
+
 /* A request begins with the size of the answer it wants. */
-void nng_echo_serve(const char *url)
+static void answer_make(nng_msg *message)
 {
+    uint32_t size;
+    check(nng_msg_trim_u32(message, &size));
+    size_t now = nng_msg_len(message);
+    if (size <= now) {
+        check(nng_msg_chop(message, now - size));
+        return;
+    }
+    check(nng_msg_realloc(message, size));
+    memset((char *)nng_msg_body(message) + now, 'x', size - now);
+}
+
+static void answerer_go_on(void *arg)
+{
+    struct answerer *answerer = arg;
+    int code = nng_aio_result(answerer->aio);
+    if (code && answerer->sending) {
+        nng_msg_free(nng_aio_get_msg(answerer->aio)); /* its client went away */
+    }
+    if (code || answerer->sending) {
+        answerer->sending = false;
+        nng_ctx_recv(answerer->context, answerer->aio);
+        return;
+    }
+    answer_make(nng_aio_get_msg(answerer->aio));
+    answerer->sending = true;
+    nng_ctx_send(answerer->context, answerer->aio);
+}
+
+/* Contexts: a raw REP socket drops answers when 64 of them wait for one connection. */
+void echo_serve(const char *url)
+{
+    static struct answerer answerers[WORKLOAD_IN_FLIGHT_MAX];
     nng_socket socket;
-    check(nng_rep0_open_raw(&socket));
-    socket_prepare(socket);
+    check(nng_rep0_open(&socket));
+    check(nng_socket_set_size(socket, NNG_OPT_RECVMAXSZ, MESSAGE_BYTES_MAX));
     check(nng_listen(socket, url, NULL, 0));
+    for (size_t i = 0; i < WORKLOAD_IN_FLIGHT_MAX; i++) {
+        check(nng_ctx_open(&answerers[i].context, socket));
+        check(nng_aio_alloc(&answerers[i].aio, answerer_go_on, &answerers[i]));
+        nng_ctx_recv(answerers[i].context, answerers[i].aio);
+    }
     for (;;) {
-        nng_msg *message;
-        uint32_t size;
-        check(nng_recvmsg(socket, &message, 0));
-        check(nng_msg_trim_u32(message, &size));
-        size_t now = nng_msg_len(message);
-        if (size > now) {
-            check(nng_msg_realloc(message, size));
-            memset((char *)nng_msg_body(message) + now, 'x', size - now);
-        } else {
-            nng_msg_chop(message, now - size);
-        }
-        check(nng_sendmsg(socket, message, 0));
+        pause();
     }
 }
 
@@ -77,7 +104,7 @@ static void *echo_start(const char *directory)
 {
     struct echo *echo = bench_allocate(1, sizeof(*echo));
     echo->url = bench_format("ipc://%s/nng_echo", directory);
-    const char *arguments[] = {"/proc/self/exe", NNG_ECHO_OPTION, echo->url, NULL};
+    const char *arguments[] = {"/proc/self/exe", ECHO_SERVER_OPTION, echo->url, NULL};
     echo->server = server_start(directory, "nng_echo", arguments, NULL);
     return echo;
 }
@@ -136,7 +163,10 @@ static void echo_open(void *instance, unsigned in_flight)
     (void)in_flight;
     struct echo *echo = instance;
     check(nng_req0_open_raw(&echo->client));
-    socket_prepare(echo->client);
+    /* Room for all that are in flight, so that a send never waits for a receive. */
+    check(nng_socket_set_int(echo->client, NNG_OPT_SENDBUF, BUFFERED));
+    check(nng_socket_set_int(echo->client, NNG_OPT_RECVBUF, BUFFERED));
+    check(nng_socket_set_size(echo->client, NNG_OPT_RECVMAXSZ, MESSAGE_BYTES_MAX));
     int code = NNG_ECONNREFUSED;
     for (int tries = 0; tries < 1000 && code; tries++) { /* the server may only just have been started */
         code = nng_dial(echo->client, echo->url, NULL, 0);

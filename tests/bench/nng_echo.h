@@ -2,9 +2,9 @@
 #ifndef BENCH_NNG_ECHO_H
 #define BENCH_NNG_ECHO_H
 
-#define NNG_ECHO_OPTION "--nng-echo-server"
+#define ECHO_SERVER_OPTION "--echo-server"
 
 /* Serves until the process is killed. */
-void nng_echo_serve(const char *url) __attribute__((noreturn));
+void echo_serve(const char *url) __attribute__((noreturn));
 
 #endif

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { PARAMETERS_MAX = 2 + WORKLOAD_TURN_MESSAGES, BINARY = 1 };
 
@@ -211,12 +212,25 @@ static void postgresql_run(void *instance, struct load *load)
     events_run(postgresql->sockets, running, lane_readable, postgresql);
 }
 
+/* Waits until the server's processes for them have ended, so that this is not counted to what comes next. */
 static void postgresql_close(void *instance)
 {
+    static const char count[] = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
     struct postgresql *postgresql = instance;
-    for (unsigned i = 0; i < postgresql->count; i++) {
+    for (unsigned i = 1; i < postgresql->count; i++) {
         PQfinish(postgresql->connections[i]);
     }
+    bool others = true;
+    while (others) {
+        PGresult *result = PQexec(postgresql->connections[0], count);
+        if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+            bench_fail("postgresql: %s", PQerrorMessage(postgresql->connections[0]));
+        }
+        others = strcmp(PQgetvalue(result, 0, 0), "1") != 0;
+        PQclear(result);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    PQfinish(postgresql->connections[0]);
 }
 
 static void postgresql_load(void *instance, const struct dataset *dataset)

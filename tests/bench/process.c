@@ -1,49 +1,53 @@
 #include "bench/process.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-struct times {
-    pid_t parent;
-    double own_us;
-    double ended_children_us;
-};
-
-/* Returns false when the process is gone. */
-static int process_times(pid_t pid, struct times *ret)
+/* In nanoseconds where /proc counts ticks, of which many short-lived children each lose one. False: it is gone. */
+static bool process_time(pid_t pid, double *ret_us)
 {
-    char path[64];
-    int parent = 0;
-    unsigned long used[4] = {0};
-    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-    FILE *file = fopen(path, "r");
-    if (!file) {
-        return 0;
+    clockid_t clock;
+    struct timespec used;
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &used)) {
+        return false;
     }
-    int found = fscanf(file, "%*d (%*[^)]) %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %lu %lu", &parent,
-                       &used[0], &used[1], &used[2], &used[3]);
-    fclose(file);
-    double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK);
-    *ret = (struct times){parent, (double)(used[0] + used[1]) * tick_us, (double)(used[2] + used[3]) * tick_us};
-    return found == 5;
-}
-
-static void times_need(pid_t pid, struct times *ret)
-{
-    if (!process_times(pid, ret)) {
-        fprintf(stderr, "bench: cannot read the times of process %d\n", (int)pid);
-        exit(1);
-    }
+    *ret_us = (double)used.tv_sec * 1e6 + (double)used.tv_nsec / 1e3;
+    return true;
 }
 
 double process_cpu_us(pid_t pid)
 {
-    struct times times;
-    times_need(pid, &times);
-    return times.own_us;
+    double used_us;
+    if (!process_time(pid, &used_us)) {
+        fprintf(stderr, "bench: cannot read the time of process %d\n", (int)pid);
+        exit(1);
+    }
+    return used_us;
+}
+
+/* Its parent, and the time of those of its own children that have ended. */
+static bool process_relatives(pid_t pid, pid_t *ret_parent, double *ret_ended_us)
+{
+    char path[64];
+    int parent = 0;
+    unsigned long user = 0;
+    unsigned long system = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        return false;
+    }
+    int found = fscanf(file, "%*d (%*[^)]) %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %lu %lu", &parent, &user,
+                       &system);
+    fclose(file);
+    *ret_parent = parent;
+    *ret_ended_us = (double)(user + system) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+    return found == 3;
 }
 
 static unsigned long process_status_kib(pid_t pid, const char *name)
@@ -77,8 +81,9 @@ size_t process_family(pid_t parent, pid_t ret_family[PROCESS_FAMILY_MAX])
     const struct dirent *entry;
     while (directory && (entry = readdir(directory)) != NULL && count < PROCESS_FAMILY_MAX) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        struct times times;
-        if (pid > 0 && process_times(pid, &times) && times.parent == parent) {
+        pid_t its_parent;
+        double ended_us;
+        if (pid > 0 && process_relatives(pid, &its_parent, &ended_us) && its_parent == parent) {
             ret_family[count++] = pid;
         }
     }
@@ -92,11 +97,13 @@ double process_family_cpu_us(pid_t parent)
 {
     pid_t family[PROCESS_FAMILY_MAX];
     size_t count = process_family(parent, family);
-    struct times times;
-    times_need(parent, &times);
-    double sum_us = times.own_us + times.ended_children_us;
+    pid_t grandparent;
+    double sum_us = 0;
+    process_relatives(parent, &grandparent, &sum_us);
+    sum_us += process_cpu_us(parent);
     for (size_t i = 1; i < count; i++) {
-        sum_us += process_times(family[i], &times) ? times.own_us : 0;
+        double used_us;
+        sum_us += process_time(family[i], &used_us) ? used_us : 0;
     }
     return sum_us;
 }
