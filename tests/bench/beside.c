@@ -14,6 +14,7 @@ static struct load_result measure(const struct settings *settings, void *instanc
                              .first_measured = writers,
                              .seconds = settings->seconds,
                              .seed = (uint64_t)writers << 32 | reading << 16 | round};
+    system_rest(&system_chatlogd, instance);
     return system_measure(&system_chatlogd, instance, &plan).load;
 }
 
@@ -47,7 +48,7 @@ void beside_run(const struct settings *settings, const struct corpus *corpus)
     struct dataset dataset = {
         .corpus = corpus, .conversations = settings->conversations, .messages = SETTINGS_MESSAGES};
     void *instance = system_chatlogd.start(settings->directory);
-    system_chatlogd.load(instance, &dataset);
+    system_load(&system_chatlogd, instance, &dataset);
     if (!settings->json) {
         printf("%7s %7s %12s %12s %12s %12s   %s\n", "readers", "writers", "idle reads/s", "idle p99 us", "reads/s",
                "p99 us", "p99 beside writers / idle");

@@ -180,8 +180,9 @@ static uint64_t journal_entries(struct chatlog *client)
 }
 
 /* Waits until every message is in its home. */
-static void wait_folded(const struct chatlogd *chatlogd)
+static void chatlogd_rest(void *instance)
 {
+    const struct chatlogd *chatlogd = instance;
     struct chatlog *client = client_open(chatlogd);
     long long began_ns = bench_now_ns();
     uint64_t entries;
@@ -198,14 +199,12 @@ static void wait_folded(const struct chatlogd *chatlogd)
 static void chatlogd_load(void *instance, const struct dataset *dataset)
 {
     system_fill(&system_chatlogd, instance, dataset, LOAD_IN_FLIGHT);
-    wait_folded(instance);
 }
 
 static struct system_disk chatlogd_disk(void *instance, const struct dataset *dataset)
 {
     (void)dataset;
     struct chatlogd *chatlogd = instance;
-    wait_folded(chatlogd);
     struct chatlog *client = client_open(chatlogd);
     struct chatlog_stats stats;
     struct chatlog_error error;
@@ -223,6 +222,7 @@ const struct system system_chatlogd = {
     .meaning = "over IPC through libchatlog, 128 requests in flight a connection",
     .start = chatlogd_start,
     .load = chatlogd_load,
+    .rest = chatlogd_rest,
     .open = chatlogd_open,
     .run = chatlogd_run,
     .close = chatlogd_close,

@@ -19,7 +19,7 @@ static void system_bring_up(struct comparison *comparison, size_t index)
     long long began_ns = bench_now_ns();
     void *instance = system->start(comparison->settings->directory);
     if (system->load) {
-        system->load(instance, &comparison->dataset);
+        system_load(system, instance, &comparison->dataset);
         comparison->disk.systems[index] = system->disk(instance, &comparison->dataset);
         report_progress("%s has loaded %.0f messages in %.1f s", system->name, comparison->disk.messages,
                         (double)(bench_now_ns() - began_ns) / 1e9);

@@ -27,7 +27,7 @@ static void print_result(const struct settings *settings, const struct system *s
 static double system_run(const struct settings *settings, const struct system *system, const struct dataset *dataset)
 {
     void *instance = system->start(settings->directory);
-    system->load(instance, dataset);
+    system_load(system, instance, dataset);
     report_progress("%s has loaded its messages", system->name);
     struct load_plan plan = {
         .dataset = dataset, .workload = &workloads[0], .in_flight = WORKLOAD_IN_FLIGHT_MAX, .limit = settings->appends};

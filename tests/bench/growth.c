@@ -22,7 +22,7 @@ static void side_start(const struct settings *settings, struct side *side, unsig
     snprintf(name, sizeof(name), "growth-%u", number);
     side->directory = server_directory(settings->directory, name, NULL);
     side->instance = system_chatlogd.start(side->directory);
-    system_chatlogd.load(side->instance, &side->dataset);
+    system_load(&system_chatlogd, side->instance, &side->dataset);
     system_pause(&system_chatlogd, side->instance, true);
 }
 
@@ -41,6 +41,7 @@ static double side_measure(const struct settings *settings, const struct side *s
                              .seconds = settings->seconds,
                              .seed = (uint64_t)(workload - workloads) << 32 | round};
     system_pause(&system_chatlogd, side->instance, false);
+    system_rest(&system_chatlogd, side->instance);
     double ops_per_s = system_measure(&system_chatlogd, side->instance, &plan).load.ops_per_s;
     system_pause(&system_chatlogd, side->instance, true);
     return ops_per_s;

@@ -5,6 +5,19 @@
 const struct system *const systems[SYSTEMS] = {&system_chatlogd, &system_redis,    &system_postgresql,
                                                &system_sqlite,   &system_nng_echo, &system_lmdb_journal};
 
+void system_rest(const struct system *system, void *instance)
+{
+    if (system->rest) {
+        system->rest(instance);
+    }
+}
+
+void system_load(const struct system *system, void *instance, const struct dataset *dataset)
+{
+    system->load(instance, dataset);
+    system_rest(system, instance);
+}
+
 static struct server *server_of(const struct system *system, void *instance)
 {
     return system->server ? system->server(instance) : NULL;

@@ -19,8 +19,11 @@ struct system {
     /* Starts a fresh instance with its data in a directory of its own below this one. */
     void *(*start)(const char *directory);
 
-    /* Fills it, and returns when it is at rest: nothing that the loading has caused goes on. NULL: holds no data. */
+    /* Fills it. NULL: holds no data. */
     void (*load)(void *instance, const struct dataset *dataset);
+
+    /* Waits until nothing goes on any more that requests before have caused. NULL: nothing ever does. */
+    void (*rest)(void *instance);
 
     /* Runs a load to its end, between open (which connects for so many requests in flight) and close; either may be
      * NULL. */
@@ -49,6 +52,11 @@ extern const struct system system_lmdb_journal;
 /* All of them, chatlogd first. */
 enum { SYSTEMS = 6 };
 extern const struct system *const systems[SYSTEMS];
+
+/* Fills an instance and waits until it is at rest. */
+void system_load(const struct system *system, void *instance, const struct dataset *dataset);
+
+void system_rest(const struct system *system, void *instance);
 
 /* One run, measured. */
 struct system_result {
