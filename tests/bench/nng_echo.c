@@ -16,12 +16,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Sizes of chatlogd's envelopes and answers, which are protobuf messages (chatlog.v1). */
+/* What chatlogd's envelopes and answers were seen to take on these conversations. */
 enum {
     ENVELOPE_BYTES = 64,
-    APPENDED_BYTES = 40,
-    LISTED_MESSAGE_BYTES = DATASET_MESSAGE_BYTES + 36,
-    LISTED_CONVERSATION_BYTES = 80,
+    ANSWER_BYTES = 36,
+    LISTED_MESSAGE_BYTES = DATASET_MESSAGE_BYTES + 29,
+    LISTED_CONVERSATION_BYTES = 67,
     BUFFERED = 1024,
     MESSAGE_BYTES_MAX = 1 << 20
 };
@@ -129,13 +129,13 @@ static uint32_t answer_size(const struct dataset *dataset, enum operation_kind k
     unsigned items = workload_items(dataset, kind);
     switch (kind) {
     case OPERATION_READ_NEWEST:
-        return APPENDED_BYTES + items * LISTED_MESSAGE_BYTES;
+        return ANSWER_BYTES + items * LISTED_MESSAGE_BYTES;
     case OPERATION_LIST_CONVERSATIONS:
-        return APPENDED_BYTES + items * LISTED_CONVERSATION_BYTES;
+        return ANSWER_BYTES + items * LISTED_CONVERSATION_BYTES;
     case OPERATION_APPEND:
         break;
     }
-    return APPENDED_BYTES;
+    return ANSWER_BYTES;
 }
 
 static bool lane_next(const struct echo *echo, unsigned lane)
