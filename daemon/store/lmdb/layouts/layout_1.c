@@ -92,7 +92,7 @@ static void remove_names(struct work *work, const struct place *place)
 /* Behind the names: IDs hold no control characters, so 0x01 after one stands between its keys (NUL) and the next's. */
 static struct key key_behind(struct span user, struct span conversation)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     if (user.size > 0) {
         key = conversation.size > 0 ? key_conversation(user, conversation) : key_user_prefix(user);
         key_add_byte(&key, conversation.size > 0 ? 1 : 0);
@@ -127,7 +127,7 @@ static bool next_conversation(struct txn *txn, const struct place *after, struct
 
 static bool next_user(struct txn *txn, struct span after, struct key *ret_user)
 {
-    struct key start = {0};
+    struct key start = key_empty();
     if (after.size > 0) {
         start = key_forgotten_user(after);
         key_add_byte(&start, 1);
