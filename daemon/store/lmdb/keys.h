@@ -43,7 +43,7 @@ static inline struct span key_span(const struct key *key)
     return span_of(key->bytes, key->size);
 }
 
-/* An empty key. Its bytes are not set: a slice of a migration builds hundreds of thousands. */
+/* An empty key, its bytes not set. */
 static inline struct key key_empty(void)
 {
     struct key key;

@@ -38,15 +38,19 @@ bool mover_has_budget(const struct mover *mover)
     return clock_monotonic_us() < budget->until_us && !(budget->is_interrupted && budget->is_interrupted(budget->arg));
 }
 
-/* The records of one kind of one conversation. */
+/* The records of one kind of one conversation. Keys are made in place, from what all of them begin with: a struct key
+ * is half a kilobyte, and passing one by value costs as much as putting a record. */
 struct run {
     enum kind kind;
     const struct place *from;
     const struct place *to;
     struct cursor source;
     struct cursor target;
-    struct key prefix;    /* of their keys in the source */
-    struct key canonical; /* what a record is called in every layout; all of them begin with as much: */
+    struct key prefix; /* in the source */
+    struct key source_key;
+    struct key target_key;
+    struct key canonical; /* what a record is called in every layout */
+    size_t target_prefix;
     size_t canonical_prefix;
 };
 
@@ -54,33 +58,27 @@ static void run_begin(struct run *run, struct mover *mover)
 {
     run->target = cursor_open(&mover->work->txn, mover->target->tables[run->kind]);
     run->canonical = key_conversation(run->from->user, run->from->conversation);
-    if (run->kind != KIND_HEAD) {
+    if (run->kind == KIND_HEAD) {
+        run->target_key = mover->target->head_key(run->to);
+    } else {
+        run->target_key = mover->target->conversation_prefix(run->to, run->kind);
         key_add_byte(&run->canonical, 0);
     }
+    run->target_prefix = run->target_key.size;
     run->canonical_prefix = run->canonical.size;
 }
 
+/* Makes the keys of the record that is called so. */
 static void run_name(struct run *run, uint64_t seq, struct span id)
 {
+    run->target_key.size = run->target_prefix;
     run->canonical.size = run->canonical_prefix;
     if (run->kind == KIND_MESSAGE) {
+        run->to->layout->add_seq(&run->target_key, seq);
         key_add_digits(&run->canonical, seq, KEY_SEQ_DIGITS);
     } else {
-        key_add(&run->canonical, id);
-    }
-}
-
-static struct key record_key(const struct place *place, enum kind kind, uint64_t seq, struct span id)
-{
-    switch (kind) {
-    case KIND_MESSAGE:
-        return place->layout->message_key(place, seq);
-    case KIND_MESSAGE_ID:
-        return place->layout->message_id_key(place, id);
-    case KIND_REQUEST:
-        return place->layout->request_key(place, id);
-    default:
-        return place->layout->head_key(place);
+        key_add_id(&run->target_key, id);
+        key_add_id(&run->canonical, id);
     }
 }
 
@@ -120,22 +118,23 @@ const char *record_damage(enum kind kind, struct span record, uint64_t seq, stru
     return sound ? NULL : "the bytes are not such a record";
 }
 
-/* Puts scratch under the key in the target, reads it back and adds what it finds to the target's digest. */
-static void target_put(struct mover *mover, struct run *run, const struct key *key)
+/* Puts scratch in the target, reads it back and adds what it finds to the target's digest. */
+static void target_put(struct mover *mover, struct run *run)
 {
     struct txn *txn = &mover->work->txn;
     struct buffer *scratch = mover->work->scratch;
+    struct span key = key_span(&run->target_key);
     size_t size = scratch->size;
-    layout_seal(mover->target, key_span(key), scratch);
+    layout_seal(mover->target, key, scratch);
     if (scratch->failed) {
         txn_fail_memory(txn);
         return;
     }
-    if (!cursor_put(&run->target, key_span(key), buffer_span(scratch)) && txn->rc) {
+    if (!cursor_put(&run->target, key, buffer_span(scratch)) && txn->rc) {
         return;
     }
     struct span stored = run->target.value;
-    if (!span_equal(run->target.key, key_span(key)) || layout_open(mover->target, run->target.key, &stored) ||
+    if (!span_equal(run->target.key, key) || layout_open(mover->target, run->target.key, &stored) ||
         !span_equal(stored, span_of(scratch->data, size))) {
         mover_fail(mover, "a record that was moved reads back otherwise");
         return;
@@ -186,25 +185,25 @@ static bool record_move(struct mover *mover, struct run *run, uint64_t *ret_seq)
 {
     enum kind kind = run->kind;
     uint64_t seq = 0;
-    struct key source = cursor_copy_key(&run->source);
-    struct span rest = span_of(source.bytes + run->prefix.size, source.size - run->prefix.size);
-    bool has_place = kind == KIND_MESSAGE
-                         ? mover->source->parse_message(key_span(&source), key_span(&run->prefix), &seq) == 0
-                         : key_is_id(rest);
-    const char *damage = source_take(mover, kind, key_span(&source), run->source.value, seq, run->from);
+    run->source_key.size = 0;
+    key_add(&run->source_key, run->source.key);
+    struct span key = key_span(&run->source_key);
+    struct span rest = span_of(key.data + run->prefix.size, key.size - run->prefix.size);
+    bool has_place =
+        kind == KIND_MESSAGE ? mover->source->parse_message(key, key_span(&run->prefix), &seq) == 0 : key_is_id(rest);
+    const char *damage = source_take(mover, kind, key, run->source.value, seq, run->from);
     if (mover->work->scratch->failed) {
         txn_fail_memory(&mover->work->txn);
         return false;
     }
     has_place = has_place && run->source.value.size > 0;
     if (damage || !has_place) {
-        quarantine_copy(mover, run->from, kind, rest, &source, has_place ? damage : "its key has no place");
+        quarantine_copy(mover, run->from, kind, rest, &run->source_key, has_place ? damage : "its key has no place");
     }
     if (has_place) {
-        struct key target = record_key(run->to, kind, seq, rest);
         run_name(run, seq, rest);
         source_count(mover, key_span(&run->canonical));
-        target_put(mover, run, &target);
+        target_put(mover, run);
         *ret_seq = kind == KIND_MESSAGE ? seq : *ret_seq;
         mover->entry.messages_moved += kind == KIND_MESSAGE;
     } else {
@@ -286,7 +285,6 @@ static void head_move(struct mover *mover, const struct place *from, const struc
 {
     struct txn *txn = &mover->work->txn;
     struct key source = mover->source->head_key(from);
-    struct key target = mover->target->head_key(to);
     struct run run = {.kind = KIND_HEAD, .from = from, .to = to};
     struct conversation_record head = {0};
     struct span value;
@@ -305,7 +303,7 @@ static void head_move(struct mover *mover, const struct place *from, const struc
     if (damage) {
         quarantine_copy(mover, from, KIND_HEAD, span_of(NULL, 0), &source, damage);
     }
-    target_put(mover, &run, &target);
+    target_put(mover, &run);
     cursor_close(&run.target);
     if (damage) {
         recency_find_and_move(mover, from, to);

@@ -22,6 +22,11 @@ static struct key message_key(const struct place *place, uint64_t seq)
     return key_message(place->user, place->conversation, seq);
 }
 
+static void add_seq(struct key *key, uint64_t seq)
+{
+    key_add_digits(key, seq, KEY_SEQ_DIGITS);
+}
+
 static struct key id_key(const struct place *place, struct span id)
 {
     return key_id(place->user, place->conversation, id);
@@ -163,6 +168,7 @@ const struct layout layout_1 = {
     .request_key = id_key,
     .recency_key = recency_key,
     .conversation_prefix = conversation_prefix,
+    .add_seq = add_seq,
     .recency_prefix = recency_prefix,
     .user_prefix = recency_prefix,
     .parse_message = parse_message,

@@ -291,6 +291,7 @@ const struct layout layout_2 = {
     .request_key = request_key,
     .recency_key = recency_key,
     .conversation_prefix = conversation_prefix,
+    .add_seq = key_add_number,
     .recency_prefix = recency_prefix,
     .user_prefix = user_prefix,
     .parse_message = parse_message,
