@@ -73,29 +73,24 @@ static void real_function(const char *name, void *function, size_t size)
     memcpy(function, &found, size);
 }
 
-static atomic_uint audit_table;
-
-int mdb_dbi_open(MDB_txn *txn, const char *name, unsigned int flags, MDB_dbi *dbi)
-{
-    int (*real)(MDB_txn *, const char *, unsigned int, MDB_dbi *);
-    real_function("mdb_dbi_open", &real, sizeof(real));
-    int rc = real(txn, name, flags, dbi);
-    if (rc == 0 && name && strcmp(name, "audit") == 0) {
-        atomic_store(&audit_table, *dbi);
-    }
-    return rc;
-}
-
 int mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int flags)
 {
     int (*real)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned int);
     real_function("mdb_put", &real, sizeof(real));
     int rc = fault_meet(CALL_PUT);
-    if (flags & MDB_APPEND && dbi != atomic_load(&audit_table)) { /* else only a migration does */
+    return rc ? rc : real(txn, dbi, key, data, flags);
+}
+
+int mdb_cursor_put(MDB_cursor *cursor, MDB_val *key, MDB_val *data, unsigned int flags)
+{
+    int (*real)(MDB_cursor *, MDB_val *, MDB_val *, unsigned int);
+    real_function("mdb_cursor_put", &real, sizeof(real));
+    int rc = fault_meet(CALL_PUT);
+    if (flags & MDB_APPEND) { /* only a migration does */
         int append = fault_meet(CALL_APPEND);
         rc = rc ? rc : append;
     }
-    return rc ? rc : real(txn, dbi, key, data, flags);
+    return rc ? rc : real(cursor, key, data, flags);
 }
 
 int mdb_cursor_del(MDB_cursor *cursor, unsigned int flags)

@@ -43,13 +43,41 @@ static inline struct span key_span(const struct key *key)
     return span_of(key->bytes, key->size);
 }
 
+/* An empty key, its bytes not set. */
+static inline struct key key_empty(void)
+{
+    struct key key;
+    key.size = 0;
+    return key;
+}
+
 /* Building a key part by part. An ID is checked by assert, a number is put in fixed width: as decimal digits, or
  * big-endian, so that keys sort as the numbers do. */
-void key_add(struct key *key, struct span part);
+static inline void key_add(struct key *key, struct span part)
+{
+    assert(part.size <= sizeof(key->bytes) - key->size);
+    if (part.size > 0) {
+        memcpy(key->bytes + key->size, part.data, part.size);
+        key->size += part.size;
+    }
+}
+
+static inline void key_add_byte(struct key *key, uint8_t byte)
+{
+    key_add(key, span_of(&byte, 1));
+}
+
+static inline void key_add_number(struct key *key, uint64_t value)
+{
+    uint8_t bytes[sizeof(value)];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(value >> (8 * (sizeof(bytes) - 1 - i)));
+    }
+    key_add(key, span_of(bytes, sizeof(bytes)));
+}
+
 void key_add_id(struct key *key, struct span id);
-void key_add_byte(struct key *key, uint8_t byte);
 void key_add_digits(struct key *key, uint64_t value, size_t digits);
-void key_add_number(struct key *key, uint64_t value);
 uint64_t key_get_number(const uint8_t bytes[8]);
 
 /* The first key above all that begin with this one; its last byte must not be 0xff. */

@@ -51,8 +51,10 @@ struct layout {
     struct key (*request_key)(const struct place *place, struct span request_id);
     struct key (*recency_key)(const struct place *place, int64_t activity_time_us);
 
-    /* What every key of that kind of the conversation begins with, and no other key of its table. */
+    /* What every key of that kind of the conversation begins with, and no other key of its table. A message's seq
+     * follows it, or a message_id or request_id as it is. */
     struct key (*conversation_prefix)(const struct place *place, enum kind kind);
+    void (*add_seq)(struct key *key, uint64_t seq);
 
     /* What the user's recency keys begin with, and no other key of their table. */
     struct key (*recency_prefix)(const struct place *place);
