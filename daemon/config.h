@@ -28,6 +28,7 @@ struct config {
     uint64_t map_bytes;
     uint64_t disk_reserve_bytes;
     uint64_t deleted_retention_s;
+    uint64_t audit_retention_s;
     enum config_migrate migrate;
     enum log_level log_level;
     struct limits limits;

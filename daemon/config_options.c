@@ -62,6 +62,8 @@ static const struct config_option fixed_options[] = {
      "Changes that need room are refused while the disk has less than this free.", NULL},
     {"deleted-retention", CONFIG_DURATION, offsetof(struct config, deleted_retention_s), 1, 36500 * DAY,
      "How long a deleted conversation can be undeleted before it is removed for good.", NULL},
+    {"audit-retention", CONFIG_DURATION, offsetof(struct config, audit_retention_s), 1, 36500 * DAY,
+     "How long the audit trail keeps an event; it is removed within a minute or two after that.", NULL},
     {"migrate", CONFIG_WORD, offsetof(struct config, migrate), 0, 0,
      "Data in an older key layout: is moved while it is served, is served as it is, or the start fails.", migrations},
     {"log-level", CONFIG_WORD, offsetof(struct config, log_level), 0, 0, "Lines of lower weight are left out.", levels},
@@ -133,6 +135,7 @@ struct config config_defaults(void)
                            .map_bytes = CONFIG_MAP_BYTES_DEFAULT,
                            .disk_reserve_bytes = CONFIG_DISK_RESERVE_DEFAULT,
                            .deleted_retention_s = 30 * DAY,
+                           .audit_retention_s = 90 * DAY,
                            .log_level = LOG_LEVEL_INFO,
                            .limits = LIMITS_DEFAULT};
 }

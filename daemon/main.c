@@ -105,6 +105,7 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                         .map_bytes = config->map_bytes,
                                         .disk_reserve_bytes = config->disk_reserve_bytes,
                                         .deleted_retention_us = (int64_t)config->deleted_retention_s * 1000000,
+                                        .audit_retention_us = (int64_t)config->audit_retention_s * 1000000,
                                         .migrate = migrate[config->migrate],
                                         .event = store_event,
                                         .event_arg = log,

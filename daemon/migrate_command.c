@@ -191,6 +191,7 @@ static void survey_print(const struct store_survey *survey)
            " that belong to nothing%s\n",
            survey->unreadable, survey->mismatches, survey->strays,
            survey->changed_meanwhile ? " (a daemon wrote meanwhile: totals were not compared)" : "");
+    printf("audit trail  %" PRIu64 " events, %" PRIu64 " damaged\n", survey->events, survey->damaged_events);
     for (size_t i = 0; i < survey->finding_count; i++) {
         printf("  %s\n", survey->findings[i]);
     }
@@ -198,7 +199,7 @@ static void survey_print(const struct store_survey *survey)
 
 static bool survey_is_clean(const struct store_survey *survey)
 {
-    return survey->unreadable == 0 && survey->mismatches == 0 && survey->strays == 0;
+    return survey->unreadable == 0 && survey->mismatches == 0 && survey->strays == 0 && survey->damaged_events == 0;
 }
 
 static int verify_run(const struct command *command)

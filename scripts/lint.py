@@ -57,7 +57,8 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE, r'"store/maintenance\.h"'),
     (r"tests/support/lmdb_file\.[ch]$", TEST, BASE, r"<lmdb\.h>"),
     (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"rpc/rpc\.h"'),
-    (r"tests/bench/", TEST, PUBLIC, GENERATED, r'"bench/\w+\.h"'),
+    (r"tests/bench/", TEST, PUBLIC, GENERATED, r'"bench/\w+\.h"',
+     r"<(hiredis/hiredis|jansson|libpq-fe|lmdb|sqlite3|nng/[\w/]+)\.h>"),
     (r"tests/golden/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"golden/\w+\.h"'),
     (r"tests/migration/", TEST, PUBLIC, BASE, GENERATED, r'"store/\w+\.h"'),
     (r"tests/fuzz/", TEST, BASE, LIMITS, GENERATED, r'"fuzz/fuzz\.h"', r'"(store|history|rpc)/[\w/]+\.h"'),
@@ -66,11 +67,12 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
 
 # Whose names may be used where, and how to say it.
 LIBRARIES = [
-    (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"), re.compile(r"daemon/store/lmdb/|tests/unit/|tests/support/lmdb_file\."),
+    (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"),
+     re.compile(r"daemon/store/lmdb/|tests/unit/|tests/support/lmdb_file\.|tests/bench/lmdb_journal\.c$"),
      "LMDB is for daemon/store/lmdb only"),
     # "nng_version" alone is a field of ours; with "(" it is nng's function.
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),
-     re.compile(r"daemon/server(_\w+\.[ch]|\.c)$"),
+     re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|tests/bench/nng_echo\.c$"),
      "nng is for the daemon's server only"),
 ]
 

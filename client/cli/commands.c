@@ -92,6 +92,29 @@ static const struct option forget_options[] = {
     {0},
 };
 
+static const struct option audit_options[] = {
+    {.kind = OPTION_TEXT, .name = "user", .argument = "USER", .offset = OFFSET(user), .meaning = "only this user's"},
+    {.kind = OPTION_TEXT,
+     .name = "since",
+     .argument = "TIME",
+     .offset = OFFSET(since),
+     .meaning = "only those at or after this time: 2025-11-22 or 2025-11-22T08:40:00, UTC"},
+    {.kind = OPTION_TEXT,
+     .name = "until",
+     .argument = "TIME",
+     .offset = OFFSET(until),
+     .meaning = "only those before it"},
+    {.kind = OPTION_NUMBER,
+     .name = "count",
+     .letter = 'n',
+     .argument = "N",
+     .offset = OFFSET(count),
+     .smallest = 1,
+     .largest = INT64_MAX,
+     .meaning = "at most this many events; without it 50"},
+    {0},
+};
+
 static const char import_details[] =
     "FILE has one conversation a line (- is standard input):\n"
     "  {\"user_id\":..., \"conversation_id\":..., \"title\":..., \"metadata\":{...}, \"messages\":[...]}\n"
@@ -118,6 +141,12 @@ static const char export_details[] =
     "out: an import gives new ones. Everything clients said is kept: text/plain and JSON messages as they are, other\n"
     "content as base64; message_id, author, token_count, sent_time_us and metadata of a message in its member "
     "\"chatlog\".";
+
+static const char audit_details[] = "Shows who changed what, the newest first: every change but appends, whose "
+                                    "messages tell it themselves. Nothing of\n"
+                                    "what was said is in it. The daemon keeps events for its audit-retention; when a "
+                                    "user is forgotten, only the events\n"
+                                    "of that stay of his.";
 
 static const char append_details[] =
     "The conversation is created if the user has none of this ID. Without TEXT, or with -, the text is read from\n"
@@ -154,6 +183,8 @@ const struct command commands[] = {
      "show what is stored and what the daemon has done", NULL},
     {"health", "", 0, 0, NULL, false, NULL, command_health,
      "ask whether the daemon is serving; the exit code is 0 only then", NULL},
+    {"audit", "", 0, 0, audit_options, false, audit_check, command_audit,
+     "show who changed what, the newest change first", audit_details},
     {"help", "[COMMAND]", 0, 1, NULL, true, help_check, command_help,
      "show this help, or that of a command", NULL},
     {0},

@@ -34,6 +34,8 @@ struct options {
     struct number before;
     struct number after;
     struct number around;
+    const char *since;
+    const char *until;
     bool archived;
     bool deleted;
     bool yes;

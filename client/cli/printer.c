@@ -45,3 +45,28 @@ const char *migration_state_name(enum chatlog_migration_state state)
     };
     return names[state];
 }
+
+const char *audit_action_name(enum chatlog_audit_action action)
+{
+    static const char *const names[CHATLOG_AUDIT_ACTION_COUNT] = {
+        [CHATLOG_AUDIT_UNKNOWN] = "unknown",
+        [CHATLOG_AUDIT_DAMAGED] = "damaged",
+        [CHATLOG_AUDIT_CREATE_CONVERSATION] = "create_conversation",
+        [CHATLOG_AUDIT_UPDATE_CONVERSATION] = "update_conversation",
+        [CHATLOG_AUDIT_DELETE_CONVERSATION] = "delete_conversation",
+        [CHATLOG_AUDIT_UNDELETE_CONVERSATION] = "undelete_conversation",
+        [CHATLOG_AUDIT_PURGE_CONVERSATION] = "purge_conversation",
+        [CHATLOG_AUDIT_EXPIRE_CONVERSATION] = "expire_conversation",
+        [CHATLOG_AUDIT_REPLACE_MESSAGES] = "replace_messages",
+        [CHATLOG_AUDIT_UPDATE_MESSAGE] = "update_message",
+        [CHATLOG_AUDIT_DELETE_MESSAGE] = "delete_message",
+        [CHATLOG_AUDIT_POP_MESSAGES] = "pop_messages",
+        [CHATLOG_AUDIT_FORGET_USER_BEGIN] = "forget_user_begin",
+        [CHATLOG_AUDIT_FORGET_USER_END] = "forget_user_end",
+        [CHATLOG_AUDIT_MIGRATION_BEGIN] = "migration_begin",
+        [CHATLOG_AUDIT_MIGRATION_END] = "migration_end",
+        [CHATLOG_AUDIT_RELOAD_TOKENS] = "reload_tokens",
+        [CHATLOG_AUDIT_BACKUP] = "backup",
+    };
+    return names[action];
+}

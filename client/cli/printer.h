@@ -27,6 +27,7 @@ struct printer {
     void (*info)(FILE *out, const struct chatlog_server_info *info, const struct chatlog_migration *migration);
     void (*stats)(FILE *out, const struct chatlog_stats *stats);
     void (*health)(FILE *out, bool serving);
+    void (*event)(FILE *out, const struct chatlog_audit_event *event);
     void (*imported)(FILE *out, const struct import_counts *counts);
 };
 
@@ -35,6 +36,9 @@ extern const struct printer printer_json;
 
 /* "moving"; what it calls the states of a migration in both forms. */
 const char *migration_state_name(enum chatlog_migration_state state);
+
+/* "update_message". */
+const char *audit_action_name(enum chatlog_audit_action action);
 
 /* The numbers of GetStats, so that both forms show the same ones in the same order. Ends in a row without a name. */
 struct stats_field {

@@ -183,6 +183,34 @@ static void json_health(FILE *out, bool serving)
     json_line(out, object);
 }
 
+static void json_put_count(json_t *object, const char *name, uint64_t value)
+{
+    if (value > 0) {
+        json_put(object, name, json_number(value));
+    }
+}
+
+static void json_event(FILE *out, const struct chatlog_audit_event *event)
+{
+    json_t *object = memory_need(json_object());
+    json_put_time(object, "time", event->time_us);
+    json_put(object, "action", json_string(audit_action_name(event->action)));
+    json_put_text(object, "principal", event->principal);
+    json_put_text(object, "user_id", event->user_id);
+    json_put_text(object, "conversation_id", event->conversation_id);
+    json_put_count(object, "first_seq", event->first_seq);
+    json_put_count(object, "last_seq", event->last_seq);
+    json_put_text(object, "request_id", event->request_id);
+    json_put_count(object, "commit_id", event->commit_id);
+    json_put_count(object, "conversations", event->conversations);
+    json_put_count(object, "messages", event->messages);
+    json_put_count(object, "content_bytes", event->content_bytes);
+    json_put_text(object, "digest", event->digest);
+    json_put_count(object, "from_layout", event->from_layout);
+    json_put_count(object, "to_layout", event->to_layout);
+    json_line(out, object);
+}
+
 static void json_imported(FILE *out, const struct import_counts *counts)
 {
     json_t *object = memory_need(json_object());
@@ -204,5 +232,6 @@ const struct printer printer_json = {
     .info = json_info,
     .stats = json_stats,
     .health = json_health,
+    .event = json_event,
     .imported = json_imported,
 };

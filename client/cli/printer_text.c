@@ -172,6 +172,36 @@ static void text_health(FILE *out, bool serving)
     fputs(serving ? "serving\n" : "not serving\n", out);
 }
 
+static void text_count(FILE *out, uint64_t count, const char *what)
+{
+    if (count > 0) {
+        fprintf(out, "  %" PRIu64 " %s", count, what);
+    }
+}
+
+static void text_event(FILE *out, const struct chatlog_audit_event *event)
+{
+    fprintf(out, "%s  %s", time_text(event->time_us).text, audit_action_name(event->action));
+    text_member(out, "by", event->principal);
+    text_member(out, "user", event->user_id);
+    text_member(out, "conversation", event->conversation_id);
+    if (event->first_seq > 0) {
+        fprintf(out, "  #%" PRIu64, event->first_seq);
+    }
+    if (event->last_seq > event->first_seq) {
+        fprintf(out, "-%" PRIu64, event->last_seq);
+    }
+    if (event->from_layout > 0) {
+        fprintf(out, "  layout %" PRIu32 " to %" PRIu32, event->from_layout, event->to_layout);
+    }
+    text_count(out, event->conversations, "conversations");
+    text_count(out, event->messages, "messages");
+    text_count(out, event->content_bytes, "bytes");
+    text_member(out, "digest", event->digest);
+    text_member(out, "request", event->request_id);
+    fprintf(out, "  commit %" PRIu64 "\n", event->commit_id);
+}
+
 static void text_imported(FILE *out, const struct import_counts *counts)
 {
     fprintf(out, "imported %" PRIu64 " conversations, %" PRIu64 " messages (%" PRIu64 " already present)\n",
@@ -188,5 +218,6 @@ const struct printer printer_text = {
     .info = text_info,
     .stats = text_stats,
     .health = text_health,
+    .event = text_event,
     .imported = text_imported,
 };

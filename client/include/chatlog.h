@@ -422,6 +422,69 @@ CHATLOG_API int chatlog_list_users(struct chatlog *client, uint32_t page_size, c
                                    struct chatlog_error *error);
 CHATLOG_API void chatlog_users_free(struct chatlog_users *page);
 
+/* What an event of the audit trail tells of; proto/chatlog/v1/audit_event.proto says more of each. */
+enum chatlog_audit_action {
+    CHATLOG_AUDIT_UNKNOWN, /* the daemon named an action this library does not know */
+    CHATLOG_AUDIT_DAMAGED, /* the event itself is damaged: only its time is known */
+    CHATLOG_AUDIT_CREATE_CONVERSATION,
+    CHATLOG_AUDIT_UPDATE_CONVERSATION,
+    CHATLOG_AUDIT_DELETE_CONVERSATION,
+    CHATLOG_AUDIT_UNDELETE_CONVERSATION,
+    CHATLOG_AUDIT_PURGE_CONVERSATION,
+    CHATLOG_AUDIT_EXPIRE_CONVERSATION,
+    CHATLOG_AUDIT_REPLACE_MESSAGES,
+    CHATLOG_AUDIT_UPDATE_MESSAGE,
+    CHATLOG_AUDIT_DELETE_MESSAGE,
+    CHATLOG_AUDIT_POP_MESSAGES,
+    CHATLOG_AUDIT_FORGET_USER_BEGIN,
+    CHATLOG_AUDIT_FORGET_USER_END,
+    CHATLOG_AUDIT_MIGRATION_BEGIN,
+    CHATLOG_AUDIT_MIGRATION_END,
+    CHATLOG_AUDIT_RELOAD_TOKENS,
+    CHATLOG_AUDIT_BACKUP,
+    CHATLOG_AUDIT_ACTION_COUNT
+};
+
+/* A change that was not an append. Texts are "" and numbers 0 when there is nothing to tell. */
+struct chatlog_audit_event {
+    int64_t time_us;
+    enum chatlog_audit_action action;
+    const char *principal; /* who asked for it; "": the daemon itself */
+    const char *user_id;
+    const char *conversation_id;
+    uint64_t first_seq; /* the messages it was about, both included */
+    uint64_t last_seq;
+    const char *request_id;
+    uint64_t commit_id;
+    uint64_t conversations; /* removed; of a migration: there, or moved */
+    uint64_t messages;
+    uint64_t content_bytes;
+    const char *digest; /* of a receipt */
+    uint32_t from_layout;
+    uint32_t to_layout;
+};
+
+struct chatlog_audit_query {
+    const char *user_id;    /* NULL or "": of all users */
+    int64_t since_time_us;  /* at or after; 0: any */
+    int64_t until_time_us;  /* before; 0: any */
+    uint32_t page_size;     /* 0: 50 */
+    const char *page_token; /* NULL or "": the first page */
+};
+
+struct chatlog_audit_events {
+    const struct chatlog_audit_event *items; /* the newest first */
+    size_t count;
+    const char *next_page_token; /* "" after the last page */
+    void *memory;                /* the library's */
+};
+
+/* query NULL: the newest 50. */
+CHATLOG_API int chatlog_list_audit_events(struct chatlog *client, const struct chatlog_audit_query *query,
+                                          const struct chatlog_call_options *options,
+                                          struct chatlog_audit_events *ret_page, struct chatlog_error *error);
+CHATLOG_API void chatlog_audit_events_free(struct chatlog_audit_events *page);
+
 /* *ret_serving is false while the daemon stops or takes no writes (its disk is full). */
 CHATLOG_API int chatlog_check_health(struct chatlog *client, const struct chatlog_call_options *options,
                                      bool *ret_serving, struct chatlog_error *error);

@@ -33,6 +33,8 @@
     X(GET_STATS, "chatlog.v1.AdminService/GetStats", chatlog__v1__get_stats_response__descriptor, READ)                \
     X(GET_MIGRATION, "chatlog.v1.AdminService/GetMigration", chatlog__v1__get_migration_response__descriptor, READ)    \
     X(LIST_USERS, "chatlog.v1.AdminService/ListUsers", chatlog__v1__list_users_response__descriptor, READ)             \
+    X(LIST_AUDIT_EVENTS, "chatlog.v1.AdminService/ListAuditEvents",                                                    \
+      chatlog__v1__list_audit_events_response__descriptor, READ)                                                       \
     X(GET_DESCRIPTOR_SET, "chatlog.v1.AdminService/GetDescriptorSet",                                                  \
       chatlog__v1__get_descriptor_set_response__descriptor, READ)                                                      \
     X(CHECK_HEALTH, "grpc.health.v1.Health/Check", grpc__health__v1__health_check_response__descriptor, READ)

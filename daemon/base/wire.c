@@ -4,7 +4,7 @@
 
 enum { VARINT_MAX_BYTES = 10, TAG_TYPE_BITS = 3 };
 
-int wire_take_varint(struct span *input, uint64_t *ret)
+static int long_varint_take(struct span *input, uint64_t *ret)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < input->size && i < VARINT_MAX_BYTES; i++) {
@@ -20,6 +20,17 @@ int wire_take_varint(struct span *input, uint64_t *ret)
         }
     }
     return -1;
+}
+
+/* Most are of one byte. */
+int wire_take_varint(struct span *input, uint64_t *ret)
+{
+    if (input->size == 0 || input->data[0] >= 0x80) {
+        return long_varint_take(input, ret);
+    }
+    *ret = input->data[0];
+    *input = span_of(input->data + 1, input->size - 1);
+    return 0;
 }
 
 static int fixed_take(struct span *input, size_t size, uint64_t *ret)

@@ -8,6 +8,7 @@ extern const struct method conversation_methods[];
 extern const struct method message_methods[];
 extern const struct method user_methods[];
 extern const struct method admin_methods[];
+extern const struct method audit_methods[];
 extern const struct method health_methods[];
 
 #endif

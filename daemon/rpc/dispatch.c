@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 static const struct method *const groups[] = {
-    conversation_methods, message_methods, user_methods, admin_methods, health_methods,
+    conversation_methods, message_methods, user_methods, admin_methods, audit_methods, health_methods,
 };
 
 enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]) };

@@ -40,6 +40,8 @@ struct store_survey {
     uint64_t unreadable;       /* records whose checksum is wrong or that are no such record */
     uint64_t mismatches;       /* records that do not fit others: counts of a head, entries of lists, totals */
     uint64_t strays;           /* entries that belong to no conversation */
+    uint64_t events;           /* of the audit trail */
+    uint64_t damaged_events;   /* that are no such event, or that the user's list lacks */
     bool changed_meanwhile;    /* by a daemon: then totals and strays were not compared */
     size_t finding_count;      /* of the first ones, in words */
     char findings[STORE_FINDINGS_MAX][STORE_FINDING_BYTES];

@@ -49,6 +49,17 @@ static const struct field_row message_rows[] = {
     ROW(13, FIELD_BYTES, message_record, content),
 };
 
+static const struct field_row event_rows[] = {
+    ROW(1, FIELD_U64, event_record, time_us),        ROW(2, FIELD_U32, event_record, action),
+    ROW(3, FIELD_BYTES, event_record, principal),    ROW(4, FIELD_BYTES, event_record, user),
+    ROW(5, FIELD_BYTES, event_record, conversation), ROW(6, FIELD_U64, event_record, first_seq),
+    ROW(7, FIELD_U64, event_record, last_seq),       ROW(8, FIELD_BYTES, event_record, request_id),
+    ROW(9, FIELD_U64, event_record, commit_id),      ROW(10, FIELD_U64, event_record, conversations),
+    ROW(11, FIELD_U64, event_record, messages),      ROW(12, FIELD_U64, event_record, content_bytes),
+    ROW(13, FIELD_BYTES, event_record, digest),      ROW(14, FIELD_U32, event_record, from_layout),
+    ROW(15, FIELD_U32, event_record, to_layout),
+};
+
 #define ROWS(table) (table), sizeof(table) / sizeof((table)[0])
 
 static const enum wire_type kind_wire_type[] = {
@@ -240,6 +251,12 @@ void record_put_message(struct buffer *out, const struct message_record *record)
     record_put(out, ROWS(message_rows), record);
 }
 
+void record_put_event(struct buffer *out, const struct event_record *record)
+{
+    assert(record->action != STORE_ACTION_NONE);
+    record_put(out, ROWS(event_rows), record);
+}
+
 size_t record_message_bound(const struct message_record *record)
 {
     enum { FIELD_OVERHEAD = 16 }; /* a tag and a varint take at most 15 bytes */
@@ -271,6 +288,19 @@ int record_get_message(struct span bytes, struct message_record *ret)
         return -1;
     }
     if (record.message_id.size > CHATLOG_CAP_id_bytes) { /* it is to become a part of a key */
+        return -1;
+    }
+    *ret = record;
+    return 0;
+}
+
+int record_get_event(struct span bytes, struct event_record *ret)
+{
+    struct event_record record = {0};
+    if (record_get(bytes, ROWS(event_rows), &record) || record.action == STORE_ACTION_NONE) {
+        return -1;
+    }
+    if (record.user.size > CHATLOG_CAP_id_bytes) { /* it is to become a part of a key */
         return -1;
     }
     *ret = record;

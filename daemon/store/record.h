@@ -1,5 +1,5 @@
-/* The two records a store keeps, as bytes: a Conversation and a Message in the protobuf encoding of the contract,
- * so that a reply is made by copying them. Knows no engine and no key.
+/* The records a store keeps, as bytes: a Conversation, a Message and an AuditEvent in the protobuf encoding of the
+ * contract, so that a reply is made by copying them. Knows no engine and no key.
  *
  * Fields stand in ascending order of their number, none twice (but metadata), none that is not listed: a decoder
  * rejects everything else, which finds most damage. */
@@ -48,9 +48,29 @@ struct message_record {
     struct span content;
 };
 
+/* An event of the audit trail; IDs and numbers only. */
+struct event_record {
+    int64_t time_us;
+    uint32_t action; /* enum store_action; a newer daemon may know more */
+    struct span principal;
+    struct span user;
+    struct span conversation;
+    uint64_t first_seq;
+    uint64_t last_seq;
+    struct span request_id;
+    uint64_t commit_id;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t content_bytes;
+    struct span digest;
+    uint32_t from_layout;
+    uint32_t to_layout;
+};
+
 /* Append the encoding; a short memory shows in out->failed. */
 void record_put_conversation(struct buffer *out, const struct conversation_record *record);
 void record_put_message(struct buffer *out, const struct message_record *record);
+void record_put_event(struct buffer *out, const struct event_record *record);
 
 /* At least the size record_put_message will append. */
 size_t record_message_bound(const struct message_record *record);
@@ -58,6 +78,7 @@ size_t record_message_bound(const struct message_record *record);
 /* Return 0, or -1 when the bytes are not such a record. What *ret holds is borrowed from the bytes. */
 int record_get_conversation(struct span bytes, struct conversation_record *ret);
 int record_get_message(struct span bytes, struct message_record *ret);
+int record_get_event(struct span bytes, struct event_record *ret);
 
 /* The part of an encoded message that view BASIC shows: all but metadata and content, which stand last. */
 struct span record_basic_view(struct span message);

@@ -23,6 +23,7 @@ enum store_verb {
     STORE_LIST_MESSAGES,
     STORE_LIST_USERS,
     STORE_GET_STATS,
+    STORE_LIST_EVENTS,
     /* Changes. */
     STORE_CREATE_CONVERSATION,
     STORE_UPDATE_CONVERSATION,
@@ -33,7 +34,30 @@ enum store_verb {
     STORE_DELETE_MESSAGE,
     STORE_POP_MESSAGES,
     STORE_FORGET_USER,
+    STORE_NOTE_EVENT, /* changes nothing: puts an event into the audit trail that the store does not meet by itself */
     STORE_VERB_COUNT
+};
+
+/* What an event of the audit trail tells of; the numbers are those of the contract's AuditAction. */
+enum store_action {
+    STORE_ACTION_NONE,
+    STORE_ACTION_DAMAGED, /* the event cannot be read: nothing but its time is known */
+    STORE_ACTION_CREATE_CONVERSATION,
+    STORE_ACTION_UPDATE_CONVERSATION,
+    STORE_ACTION_DELETE_CONVERSATION,
+    STORE_ACTION_UNDELETE_CONVERSATION,
+    STORE_ACTION_PURGE_CONVERSATION,
+    STORE_ACTION_EXPIRE_CONVERSATION,
+    STORE_ACTION_REPLACE_MESSAGES,
+    STORE_ACTION_UPDATE_MESSAGE,
+    STORE_ACTION_DELETE_MESSAGE,
+    STORE_ACTION_POP_MESSAGES,
+    STORE_ACTION_FORGET_USER_BEGIN,
+    STORE_ACTION_FORGET_USER_END,
+    STORE_ACTION_MIGRATION_BEGIN,
+    STORE_ACTION_MIGRATION_END,
+    STORE_ACTION_RELOAD_TOKENS,
+    STORE_ACTION_BACKUP,
 };
 
 struct store_pair {
@@ -89,7 +113,7 @@ struct store_expected {
 /* What an operation brought. Valid only during op->done. */
 struct store_result {
     bool replayed;          /* the remembered answer of an earlier change with this request_id */
-    struct buffer records;  /* conversations, messages or (LIST_USERS) user IDs, each behind op->record_field;
+    struct buffer records;  /* conversations, messages, events or (LIST_USERS) user IDs, each behind op->record_field;
                              * the receiver may take the buffer away and leave an empty one */
     char etag[24];          /* of the conversation after a change, or as a read saw it; ends in NUL */
     uint64_t first_seq;     /* APPEND_MESSAGES */
@@ -97,7 +121,7 @@ struct store_result {
     int64_t create_time_us; /* APPEND_MESSAGES */
     bool has_more_before;   /* LIST_MESSAGES */
     bool has_more_after;
-    struct buffer next;    /* LIST_CONVERSATIONS, LIST_USERS: where the next page starts; empty: there is none */
+    struct buffer next;    /* of LIST_CONVERSATIONS, _USERS, _EVENTS: where the next page starts; empty: nowhere */
     struct store_receipt { /* FORGET_USER */
         uint64_t conversations;
         uint64_t messages;
@@ -123,8 +147,10 @@ struct store_result {
 
 struct store_op {
     enum store_verb verb;
-    struct span user;         /* every verb but LIST_USERS and GET_STATS */
+    struct span user;         /* every verb but LIST_USERS, GET_STATS, NOTE_EVENT; of LIST_EVENTS empty: of all */
     struct span conversation; /* every verb that is about one conversation */
+    struct span actor;        /* who asks: the principal's name, for the audit trail, of at most two IDs' length; empty:
+                               * the daemon itself */
     struct span request_id;   /* of a change; empty: not remembered */
     uint64_t request_hash[2]; /* fingerprint of the request, compared when request_id is met again */
     int64_t deadline_us;      /* clock_monotonic_us after which the work must not begin; 0: none */
@@ -177,6 +203,15 @@ struct store_op {
             size_t max_bytes;
             struct store_expected expected_last_seq;
         } pop;
+        struct {
+            int64_t since_us; /* at or after; 0: any */
+            int64_t until_us; /* before; 0: any */
+            size_t page_size;
+            struct span after; /* as list.after */
+        } events;
+        struct {
+            enum store_action action;
+        } note;
     };
 
     /* Called once; error is NULL on success, and result is NULL on failure. May run on the writer's thread: must
@@ -200,6 +235,7 @@ struct store_config {
     uint64_t map_bytes;           /* largest size the data file may reach */
     uint64_t disk_reserve_bytes;  /* changes that need room are refused when less is free */
     int64_t deleted_retention_us; /* from soft deletion to purge */
+    int64_t audit_retention_us;   /* of an event of the audit trail, until it is removed; 0: for ever */
     uint32_t create_layout;       /* of a new data directory; 0: the newest. Older ones are for tests */
     enum store_migrate migrate;
     uint32_t migrate_to;          /* where STORE_MIGRATE_AUTO leads; 0: the newest layout. Others are for tests */

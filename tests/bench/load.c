@@ -1,188 +1,240 @@
 #include "bench/load.h"
 
+#include "bench/fail.h"
+
+#include <assert.h>
 #include <pthread.h>
-#include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
-enum { LATENCIES_MAX = 1 << 23, REQUEST_ID_BYTES = 40, FILL_IN_FLIGHT = 256 };
+/* Latencies are counted in units of 100 ns, in buckets that are at most 1/64 wide. */
+enum { UNIT_NS = 100, BUCKET_BITS = 6, BUCKETS = (36 - BUCKET_BITS) << BUCKET_BITS, CACHE_LINE = 64 };
 
-/* Shared by all that are in flight. */
+struct lane {
+    _Alignas(CACHE_LINE) uint64_t count;
+    uint64_t measured;
+    uint64_t longest;
+    long long began_ns;
+    uint32_t buckets[BUCKETS];
+};
+
 struct load {
-    pthread_mutex_t mutex;
-    pthread_cond_t idle;
-    struct chatlog *client;
-    const struct dataset *dataset;
-    const struct workload *workload; /* NULL: fill */
-    uint64_t started;                /* requests so far: the next one's number */
-    uint64_t limit;                  /* of a fill: how many */
-    double until;
-    unsigned in_flight;
-    uint64_t errors;
-    size_t count;
-    uint32_t *latencies;
-    char first_error[600];
+    struct load_plan plan;
+    long long start_ns;
+    long long measure_ns;
+    long long until_ns; /* with plan.seconds */
+    struct lane *lanes;
+
+    _Alignas(CACHE_LINE) atomic_ullong issued; /* with plan.limit */
+    _Alignas(CACHE_LINE) atomic_llong last_ns;
+    atomic_llong gap_ns;
+    _Alignas(CACHE_LINE) atomic_uint seconds[LOAD_SECONDS_MAX];
+
+    pthread_mutex_t mutex; /* of the next two */
+    pthread_cond_t ended;
+    unsigned running;
+    long long end_ns;
 };
 
-/* One of those in flight. */
-struct flight {
-    struct load *load;
-    double began;
-    uint8_t payload[REQUEST_BYTES_MAX];
-};
+/* ---- Buckets ----------------------------------------------------------------------------------------------------- */
 
-static double now_s(void)
+static unsigned bucket_of(uint64_t value)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    if (value < 1u << BUCKET_BITS) {
+        return (unsigned)value;
+    }
+    unsigned shift = 63 - (unsigned)__builtin_clzll(value) - BUCKET_BITS;
+    unsigned bucket = (shift << BUCKET_BITS) + (unsigned)(value >> shift);
+    return bucket < BUCKETS ? bucket : BUCKETS - 1;
 }
 
-/* splitmix64, by Sebastiano Vigna (public domain), https://prng.di.unimi.it/splitmix64.c: the formula. */
-static uint64_t random_of(uint64_t number)
+static double bucket_us(unsigned bucket)
 {
-    uint64_t z = number * UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    unsigned shift = bucket >> BUCKET_BITS > 1 ? (bucket >> BUCKET_BITS) - 1 : 0;
+    uint64_t value = (uint64_t)(bucket - (shift << BUCKET_BITS)) << shift;
+    return (double)value * UNIT_NS / 1000;
 }
 
-static void flight_next(struct flight *flight);
+/* ---- The life of a load ------------------------------------------------------------------------------------------ */
 
-static void flight_end(struct load *load)
+struct load *load_new(const struct load_plan *plan)
 {
-    pthread_mutex_lock(&load->mutex);
-    load->in_flight--;
-    pthread_cond_signal(&load->idle);
-    pthread_mutex_unlock(&load->mutex);
-}
-
-static void flight_done(void *arg, int code, const struct chatlog_reply *reply, const struct chatlog_error *error)
-{
-    (void)reply;
-    struct flight *flight = arg;
-    struct load *load = flight->load;
-    double took_us = (now_s() - flight->began) * 1e6;
-    pthread_mutex_lock(&load->mutex);
-    if (code) {
-        load->errors++;
-        if (!load->first_error[0]) {
-            snprintf(load->first_error, sizeof(load->first_error), "%s: %s", error->reason, error->message);
-        }
-    } else if (load->count < LATENCIES_MAX) {
-        load->latencies[load->count++] = (uint32_t)took_us;
+    assert(plan->in_flight >= 1 && plan->first_measured < plan->in_flight);
+    assert(plan->seconds <= LOAD_SECONDS_MAX / 2.0);
+    struct load *load = aligned_alloc(CACHE_LINE, sizeof(*load));
+    if (!load) {
+        bench_fail("out of memory");
     }
-    pthread_mutex_unlock(&load->mutex);
-    flight_next(flight);
-}
-
-/* Takes the number of the next request, or returns false when the time is over. */
-static bool number_take(struct load *load, uint64_t *ret_number)
-{
-    pthread_mutex_lock(&load->mutex);
-    bool more = load->workload ? now_s() < load->until : load->started < load->limit;
-    *ret_number = load->started;
-    load->started += more;
-    pthread_mutex_unlock(&load->mutex);
-    return more;
-}
-
-static void flight_next(struct flight *flight)
-{
-    struct load *load = flight->load;
-    uint64_t number;
-    if (!number_take(load, &number)) {
-        flight_end(load);
-        return;
+    *load = (struct load){.plan = *plan, .running = plan->in_flight};
+    pthread_mutex_init(&load->mutex, NULL);
+    pthread_cond_init(&load->ended, NULL);
+    if (!plan->workload) {
+        load->plan.limit = workload_load_count(plan->dataset);
     }
-    struct request request = {.payload = flight->payload};
-    if (load->workload) {
-        load->workload->next(load->dataset, random_of(number), &request);
-    } else {
-        workload_load(number, load->dataset->messages, &request);
+    load->lanes = aligned_alloc(CACHE_LINE, plan->in_flight * sizeof(*load->lanes));
+    if (!load->lanes) {
+        bench_fail("out of memory");
     }
-    char request_id[REQUEST_ID_BYTES];
-    snprintf(request_id, sizeof(request_id), "%.9f-%llu", load->until, (unsigned long long)number);
-    struct chatlog_call_options options = {.request_id = request_id};
-    flight->began = now_s();
-    struct chatlog_error error;
-    if (chatlog_call_async(load->client, request.method, request.payload, request.size, &options, flight_done, flight,
-                           &error)) {
-        fprintf(stderr, "bench: cannot send: %s\n", error.message);
-        exit(1);
+    for (unsigned i = 0; i < plan->in_flight; i++) {
+        load->lanes[i] = (struct lane){0};
     }
-}
-
-static void load_wait(struct load *load, unsigned in_flight)
-{
-    struct flight *flights = calloc(in_flight, sizeof(*flights));
-    if (!flights) {
-        fprintf(stderr, "bench: out of memory\n");
-        exit(1);
-    }
-    load->in_flight = in_flight;
-    for (unsigned i = 0; i < in_flight; i++) {
-        flights[i].load = load;
-        flight_next(&flights[i]);
-    }
-    pthread_mutex_lock(&load->mutex);
-    while (load->in_flight > 0) {
-        pthread_cond_wait(&load->idle, &load->mutex);
-    }
-    pthread_mutex_unlock(&load->mutex);
-    free(flights);
-    if (load->errors > 0) {
-        fprintf(stderr, "bench: %llu requests failed, the first with %s\n", (unsigned long long)load->errors,
-                load->first_error);
-    }
-}
-
-static struct load load_new(struct chatlog *client, const struct dataset *dataset)
-{
-    struct load load = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, client, dataset, .until = now_s()};
-    load.latencies = malloc(LATENCIES_MAX * sizeof(*load.latencies));
-    if (!load.latencies) {
-        fprintf(stderr, "bench: out of memory\n");
-        exit(1);
-    }
+    load->start_ns = bench_now_ns();
+    load->last_ns = load->start_ns;
+    load->measure_ns = load->start_ns + (long long)(plan->seconds * 1e8);
+    load->until_ns = load->measure_ns + (long long)(plan->seconds * 1e9);
     return load;
 }
 
-void load_fill(struct chatlog *client, const struct dataset *dataset)
+struct load *load_free(struct load *load)
 {
-    struct load load = load_new(client, dataset);
-    load.limit = dataset->conversations;
-    load_wait(&load, FILL_IN_FLIGHT);
-    free(load.latencies);
-    if (load.errors > 0) {
-        exit(1);
+    pthread_mutex_destroy(&load->mutex);
+    pthread_cond_destroy(&load->ended);
+    free(load->lanes);
+    free(load);
+    return NULL;
+}
+
+unsigned load_in_flight(const struct load *load)
+{
+    return load->plan.in_flight;
+}
+
+const struct dataset *load_dataset(const struct load *load)
+{
+    return load->plan.dataset;
+}
+
+/* ---- Lanes ------------------------------------------------------------------------------------------------------- */
+
+static bool lane_end(struct load *load)
+{
+    pthread_mutex_lock(&load->mutex);
+    assert(load->running > 0);
+    if (--load->running == 0) {
+        load->end_ns = bench_now_ns();
+        pthread_cond_broadcast(&load->ended);
+    }
+    pthread_mutex_unlock(&load->mutex);
+    return false;
+}
+
+bool load_next(struct load *load, unsigned index, struct operation *ret)
+{
+    const struct load_plan *plan = &load->plan;
+    struct lane *lane = &load->lanes[index];
+    lane->began_ns = bench_now_ns();
+    uint64_t number = lane->count * plan->in_flight + index;
+    if (plan->limit > 0) {
+        number = atomic_fetch_add(&load->issued, 1);
+        if (number >= plan->limit) {
+            return lane_end(load);
+        }
+    } else if (lane->began_ns >= load->until_ns) {
+        return lane_end(load);
+    }
+    lane->count++;
+    if (!plan->workload) {
+        workload_load(plan->dataset, number, ret);
+    } else {
+        uint64_t random = dataset_random(dataset_random(plan->seed) + number);
+        plan->workload->next(plan->dataset, index, random, ret);
+        ret->number = random;
+    }
+    return true;
+}
+
+static void load_see(struct load *load, long long now_ns)
+{
+    long long gap_ns = now_ns - atomic_exchange(&load->last_ns, now_ns);
+    long long longest_ns = atomic_load(&load->gap_ns);
+    while (gap_ns > longest_ns && !atomic_compare_exchange_weak(&load->gap_ns, &longest_ns, gap_ns)) {
+    }
+    long long second = (now_ns - load->start_ns) / 1000000000;
+    if (second < LOAD_SECONDS_MAX) {
+        atomic_fetch_add_explicit(&load->seconds[second], 1, memory_order_relaxed);
     }
 }
 
-static int latency_order(const void *a, const void *b)
+void load_done(struct load *load, unsigned index)
+{
+    struct lane *lane = &load->lanes[index];
+    long long now_ns = bench_now_ns();
+    bool in_time = load->plan.limit > 0 || (now_ns >= load->measure_ns && now_ns < load->until_ns);
+    if (index < load->plan.first_measured || !in_time) {
+        return;
+    }
+    load_see(load, now_ns);
+    uint64_t units = (uint64_t)(now_ns - lane->began_ns) / UNIT_NS;
+    lane->buckets[bucket_of(units)]++;
+    lane->longest = units > lane->longest ? units : lane->longest;
+    lane->measured++;
+}
+
+void load_wait(struct load *load)
+{
+    pthread_mutex_lock(&load->mutex);
+    while (load->running > 0) {
+        pthread_cond_wait(&load->ended, &load->mutex);
+    }
+    pthread_mutex_unlock(&load->mutex);
+}
+
+/* ---- Results ----------------------------------------------------------------------------------------------------- */
+
+static double percentile_us(const struct load *load, uint64_t measured, double part)
+{
+    uint64_t rank = (uint64_t)((double)measured * part);
+    uint64_t seen = 0;
+    for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
+        for (unsigned i = 0; i < load->plan.in_flight; i++) {
+            seen += load->lanes[i].buckets[bucket];
+        }
+        if (seen > rank) {
+            return bucket_us(bucket);
+        }
+    }
+    return 0;
+}
+
+static int count_order(const void *a, const void *b)
 {
     uint32_t left = *(const uint32_t *)a;
     uint32_t right = *(const uint32_t *)b;
     return (left > right) - (left < right);
 }
 
-struct load_result load_run(struct chatlog *client, const struct dataset *dataset, const struct workload *workload,
-                            unsigned in_flight, double seconds)
+static void seconds_sum_up(const struct load *load, struct load_result *result)
 {
-    struct load load = load_new(client, dataset);
-    load.workload = workload;
-    double began = now_s();
-    load.until = began + seconds;
-    load_wait(&load, in_flight);
-    double took = now_s() - began;
-    qsort(load.latencies, load.count, sizeof(*load.latencies), latency_order);
-    struct load_result result = {.ops_per_s = (double)load.count / took, .errors = load.errors};
-    if (load.count > 0) {
-        result.p50_us = load.latencies[load.count / 2];
-        result.p99_us = load.latencies[load.count * 99 / 100];
-        result.max_us = load.latencies[load.count - 1];
+    uint32_t counts[LOAD_SECONDS_MAX];
+    size_t seconds = result->seconds < LOAD_SECONDS_MAX ? (size_t)result->seconds : LOAD_SECONDS_MAX;
+    if (seconds == 0) {
+        return;
     }
-    free(load.latencies);
+    for (size_t i = 0; i < seconds; i++) {
+        counts[i] = load->seconds[i];
+    }
+    qsort(counts, seconds, sizeof(counts[0]), count_order);
+    result->second_least = counts[0];
+    result->second_median = counts[seconds / 2];
+    result->second_most = counts[seconds - 1];
+}
+
+struct load_result load_result(const struct load *load)
+{
+    assert(load->running == 0);
+    struct load_result result = {.gap_us = (double)load->gap_ns / 1000,
+                                 .seconds = (double)(load->end_ns - load->start_ns) / 1e9};
+    uint64_t measured = 0;
+    for (unsigned i = 0; i < load->plan.in_flight; i++) {
+        const struct lane *lane = &load->lanes[i];
+        double longest_us = (double)lane->longest * UNIT_NS / 1000;
+        result.operations += lane->count;
+        result.max_us = longest_us > result.max_us ? longest_us : result.max_us;
+        measured += lane->measured;
+    }
+    result.ops_per_s = (double)measured / (load->plan.limit > 0 ? result.seconds : load->plan.seconds);
+    result.p50_us = percentile_us(load, measured, 0.5);
+    result.p99_us = percentile_us(load, measured, 0.99);
+    seconds_sum_up(load, &result);
     return result;
 }

@@ -1,120 +1,87 @@
 #include "bench/workload.h"
 
-#include "chatlog/v1/history_service.pb-c.h"
-
-#include <assert.h>
-#include <stdio.h>
-#include <string.h>
-
-enum { NAME_BYTES = 32, LOAD_MESSAGES_MAX = 100, TURN_MESSAGES = 4, NEWEST = 50 };
-
-struct names {
-    char user[NAME_BYTES];
-    char conversation[NAME_BYTES];
-};
-
-static struct names names_of(uint64_t conversation)
+static void next_append(const struct dataset *dataset, uint64_t random, unsigned messages, struct operation *ret)
 {
-    struct names names;
-    snprintf(names.user, sizeof(names.user), "user-%llu", (unsigned long long)conversation / CONVERSATIONS_PER_USER);
-    snprintf(names.conversation, sizeof(names.conversation), "chat-%llu", (unsigned long long)conversation);
-    return names;
+    *ret = (struct operation){.kind = OPERATION_APPEND,
+                              .conversation = dataset->first_conversation + random % dataset->conversations,
+                              .messages = messages,
+                              .text = random >> 20};
 }
 
-/* English words, different from message to message. */
-static void text_fill(uint64_t random, uint8_t text[MESSAGE_BYTES])
+static void append_one(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret)
 {
-    static const char words[16][10] = {"order ",   "the ",   "table ",  "for ", "two ",     "please ",
-                                       "confirm ", "your ",  "trip ",   "to ",  "airport ", "tomorrow ",
-                                       "at ",      "seven ", "thanks ", "and "};
-    for (size_t used = 0; used < MESSAGE_BYTES;) {
-        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        const char *word = words[random >> 60];
-        size_t size = strlen(word);
-        size = size < MESSAGE_BYTES - used ? size : MESSAGE_BYTES - used;
-        memcpy(text + used, word, size);
-        used += size;
-    }
+    (void)lane;
+    next_append(dataset, random, 1, ret);
 }
 
-static void request_pack(const ProtobufCMessage *message, const char *method, struct request *request)
+static void append_turn(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret)
 {
-    assert(protobuf_c_message_get_packed_size(message) <= REQUEST_BYTES_MAX);
-    request->method = method;
-    request->size = protobuf_c_message_pack(message, request->payload);
+    (void)lane;
+    next_append(dataset, random, WORKLOAD_TURN_MESSAGES, ret);
 }
 
-static void append_fill(uint64_t conversation, uint64_t random, size_t count, struct request *request)
+static void read_newest(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret)
 {
-    static char roles[4][16] = {"user", "assistant", "tool", "tool"}; /* protobuf-c takes no const */
-    uint8_t texts[LOAD_MESSAGES_MAX][MESSAGE_BYTES];
-    Chatlog__V1__Message messages[LOAD_MESSAGES_MAX];
-    Chatlog__V1__Message *pointers[LOAD_MESSAGES_MAX];
-    assert(count <= LOAD_MESSAGES_MAX);
-    for (size_t i = 0; i < count; i++) {
-        text_fill(random + i, texts[i]);
-        chatlog__v1__message__init(&messages[i]);
-        messages[i].role = roles[i % 4];
-        messages[i].content = (ProtobufCBinaryData){MESSAGE_BYTES, texts[i]};
-        pointers[i] = &messages[i];
-    }
-    struct names names = names_of(conversation);
-    Chatlog__V1__AppendMessagesRequest append;
-    chatlog__v1__append_messages_request__init(&append);
-    append.user_id = names.user;
-    append.conversation_id = names.conversation;
-    append.create_if_missing = 1;
-    append.n_messages = count;
-    append.messages = pointers;
-    request_pack(&append.base, "chatlog.v1.HistoryService/AppendMessages", request);
+    (void)lane;
+    *ret = (struct operation){.kind = OPERATION_READ_NEWEST,
+                              .conversation = dataset->first_conversation + random % dataset->conversations};
 }
 
-void workload_load(uint64_t conversation, size_t count, struct request *request)
+static void append_and_read(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret)
 {
-    append_fill(conversation, conversation * LOAD_MESSAGES_MAX, count, request);
+    (random >> 32) % 5 == 0 ? append_one(dataset, lane, random, ret) : read_newest(dataset, lane, random, ret);
 }
 
-static void append_one(const struct dataset *dataset, uint64_t random, struct request *request)
+static void list_conversations(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret)
 {
-    append_fill(random % dataset->conversations, random, 1, request);
+    read_newest(dataset, lane, random, ret);
+    ret->kind = OPERATION_LIST_CONVERSATIONS;
 }
 
-static void append_turn(const struct dataset *dataset, uint64_t random, struct request *request)
+static void read_beside_writers(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret)
 {
-    append_fill(random % dataset->conversations, random, TURN_MESSAGES, request);
-}
-
-static void list_newest(const struct dataset *dataset, uint64_t random, struct request *request)
-{
-    struct names names = names_of(random % dataset->conversations);
-    Chatlog__V1__ListMessagesRequest list;
-    chatlog__v1__list_messages_request__init(&list);
-    list.user_id = names.user;
-    list.conversation_id = names.conversation;
-    list.limit = NEWEST;
-    request_pack(&list.base, "chatlog.v1.HistoryService/ListMessages", request);
-}
-
-static void append_and_read(const struct dataset *dataset, uint64_t random, struct request *request)
-{
-    (random >> 32) % 5 == 0 ? append_one(dataset, random, request) : list_newest(dataset, random, request);
-}
-
-static void list_conversations(const struct dataset *dataset, uint64_t random, struct request *request)
-{
-    struct names names = names_of(random % dataset->conversations);
-    Chatlog__V1__ListConversationsRequest list;
-    chatlog__v1__list_conversations_request__init(&list);
-    list.user_id = names.user;
-    list.page_size = NEWEST;
-    request_pack(&list.base, "chatlog.v1.HistoryService/ListConversations", request);
+    lane < WORKLOAD_WRITERS ? append_one(dataset, lane, random, ret) : read_newest(dataset, lane, random, ret);
 }
 
 const struct workload workloads[] = {
-    {"W1", "append one message of 300 B to a random conversation", append_one},
-    {"W2", "append a turn of four messages", append_turn},
-    {"W3", "read the newest 50 messages", list_newest},
-    {"W4", "one append to four reads", append_and_read},
-    {"W5", "list 50 conversations of a user", list_conversations},
-    {NULL, NULL, NULL},
+    {"W1", "append one message of 300 B to a random conversation", {1, 16, 64, 256}, append_one},
+    {"W2", "append a turn of four messages", {64}, append_turn},
+    {"W3", "read the newest 50 messages", {1, 64, 256}, read_newest},
+    {"W4", "one append to four reads", {64}, append_and_read},
+    {"W5", "list 50 conversations of a user", {64}, list_conversations},
+    {0},
 };
+
+const struct workload workload_beside = {
+    "W3+64", "read the newest 50 messages while 64 writers append", {0}, read_beside_writers};
+
+static uint64_t loads_each(const struct dataset *dataset)
+{
+    return (dataset->messages + WORKLOAD_LOAD_MESSAGES - 1) / WORKLOAD_LOAD_MESSAGES;
+}
+
+uint64_t workload_load_count(const struct dataset *dataset)
+{
+    return dataset->conversations * loads_each(dataset);
+}
+
+/* One conversation after the other; its texts are neighbours in the corpus. */
+void workload_load(const struct dataset *dataset, uint64_t number, struct operation *ret)
+{
+    uint64_t conversation = dataset->first_conversation + number / loads_each(dataset);
+    uint64_t begin = number % loads_each(dataset) * WORKLOAD_LOAD_MESSAGES;
+    uint64_t left = dataset->messages - begin;
+    *ret = (struct operation){.kind = OPERATION_APPEND,
+                              .conversation = conversation,
+                              .messages = left < WORKLOAD_LOAD_MESSAGES ? (unsigned)left : WORKLOAD_LOAD_MESSAGES,
+                              .text = conversation * dataset->messages + begin,
+                              .number = number};
+}
+
+unsigned workload_items(const struct dataset *dataset, enum operation_kind kind)
+{
+    if (kind == OPERATION_LIST_CONVERSATIONS) {
+        return WORKLOAD_NEWEST; /* every user has DATASET_USER_CONVERSATIONS */
+    }
+    return dataset->messages < WORKLOAD_NEWEST ? (unsigned)dataset->messages : WORKLOAD_NEWEST;
+}

@@ -1,38 +1,42 @@
-/* What the benchmark asks of the daemon: one row a workload. */
+/* What is asked of every system: one row a workload. */
 #ifndef BENCH_WORKLOAD_H
 #define BENCH_WORKLOAD_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "bench/dataset.h"
 
-/* The data every workload runs on: users with CONVERSATIONS_PER_USER conversations of `messages` messages each. */
-struct dataset {
-    uint64_t conversations;
-    uint64_t messages;
+enum { WORKLOAD_IN_FLIGHT_MAX = 256, WORKLOAD_NEWEST = 50, WORKLOAD_TURN_MESSAGES = 4, WORKLOAD_LOAD_MESSAGES = 50 };
+
+enum operation_kind { OPERATION_APPEND, OPERATION_READ_NEWEST, OPERATION_LIST_CONVERSATIONS };
+
+/* One request to a system. */
+struct operation {
+    enum operation_kind kind;
+    uint64_t conversation;
+    unsigned messages; /* of an append: 1, WORKLOAD_TURN_MESSAGES or, while loading, up to WORKLOAD_LOAD_MESSAGES */
+    uint64_t text;     /* of an append: number of its first message's text */
+    uint64_t number;   /* no other has it */
 };
-
-enum { CONVERSATIONS_PER_USER = 100, MESSAGE_BYTES = 300 };
-
-/* One request, encoded. */
-struct request {
-    const char *method;
-    uint8_t *payload; /* of at least REQUEST_BYTES_MAX */
-    size_t size;
-};
-
-enum { REQUEST_BYTES_MAX = 64 * 1024 };
 
 struct workload {
     const char *name;
     const char *meaning;
-    /* Fills the next request; `random` is a fresh random number. */
-    void (*next)(const struct dataset *dataset, uint64_t random, struct request *request);
+    unsigned in_flight[5]; /* how many requests are kept in flight, one row each; ends in 0 */
+    /* The operation of a lane (one of those in flight) for a fresh random number. */
+    void (*next)(const struct dataset *dataset, unsigned lane, uint64_t random, struct operation *ret);
 };
 
 /* Ends in a row without a name. */
 extern const struct workload workloads[];
 
-/* An append that fills conversation number `conversation` with `count` messages. */
-void workload_load(uint64_t conversation, size_t count, struct request *request);
+/* W3 beside so many writers: the first lanes append, the others read. */
+enum { WORKLOAD_WRITERS = 64 };
+extern const struct workload workload_beside;
+
+/* How many appends fill the dataset, and number N of them. */
+uint64_t workload_load_count(const struct dataset *dataset);
+void workload_load(const struct dataset *dataset, uint64_t number, struct operation *ret);
+
+/* How many items the answer to a read or a list must have. */
+unsigned workload_items(const struct dataset *dataset, enum operation_kind kind);
 
 #endif

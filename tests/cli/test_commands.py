@@ -241,6 +241,69 @@ class Conversations(DaemonTest):
         self.assertEqual((receipt["user_id"], receipt["conversations"], receipt["messages"]), (self.user, 0, 0))
 
 
+class Audit(DaemonTest):
+    def events(self, *arguments):
+        return self.json("audit", "--user", self.user, *arguments)
+
+    def test_changes_are_shown_newest_first(self):
+        self.imports([conversation(self.user, "c", said("user", "SECRET one"), said("user", "SECRET two"))])
+        self.text("rename", self.user, "c", "SECRET title")
+        self.text("pop", self.user, "c")
+        self.text("delete", self.user, "c")
+        self.fails("delete", self.user, "c")
+        events = self.events()
+        self.assertEqual([each["action"] for each in events],
+                         ["delete_conversation", "pop_messages", "update_conversation", "create_conversation"])
+        pop = events[1]
+        self.assertRegex(pop["time"], TIME)
+        self.assertEqual((pop["user_id"], pop["conversation_id"], pop["first_seq"], pop["last_seq"], pop["messages"],
+                          pop["content_bytes"]), (self.user, "c", 2, 2, 1, len("SECRET two")))
+        self.assertTrue(pop["request_id"])
+        self.assertEqual([each["commit_id"] for each in events],
+                         sorted((each["commit_id"] for each in events), reverse=True))
+        self.assertNotIn("first_seq", events[0])
+        text = self.text("audit", "--user", self.user)
+        self.assertRegex(text, rf"(?m)^{TIME}  pop_messages  user {self.user}  conversation c  #2  1 messages  10 bytes"
+                               r"  request \S+  commit \d+$")
+        self.assertNotIn("SECRET", text + json.dumps(events))
+
+    def test_count_and_times(self):
+        self.imports([conversation(self.user, str(i)) for i in range(60)])
+        self.assertEqual(len(self.events()), 50)
+        events = self.events("-n", 1000)
+        self.assertEqual(sorted(int(each["conversation_id"]) for each in events), list(range(60)))
+        self.assertEqual(self.events("-n", 3), events[:3])
+        middle = events[30]["time"]
+        late = [each for each in events if each["time"] >= middle]
+        self.assertEqual(self.events("-n", 1000, "--since", middle), late)
+        self.assertEqual(self.events("-n", 1000, "--until", middle), events[len(late):])
+        self.assertEqual(self.events("--until", "1970-01-02"), [])
+        self.assertEqual(len(self.events("--since", "1970-01-02T00:00:00", "-n", 1000)), 60)
+
+    def test_more_than_one_page(self):
+        self.imports([conversation(self.user, str(i)) for i in range(1200)])
+        self.assertEqual(len(self.events("-n", 5000)), 1200)
+        self.assertEqual(len(self.events("-n", 1100)), 1100)
+
+    def test_of_a_forgotten_user_the_receipt_stays(self):
+        self.imports([conversation(self.user, "c", said("user", "12345"))])
+        receipt = self.json("forget", self.user, "--yes")[0]
+        end, begin = self.events()
+        self.assertEqual((begin["action"], end["action"]), ("forget_user_begin", "forget_user_end"))
+        self.assertEqual({name: end[name] for name in receipt}, receipt)
+        self.assertIn(f"  digest {receipt['digest']}  commit {receipt['commit_id']}\n",
+                      self.text("audit", "--user", self.user))
+
+    def test_events_outlive_a_restart(self):
+        self.text("append", self.user, "c", "--role", "user", "x")
+        self.text("purge", self.user, "c")
+        before = self.events()
+        self.daemon.stop()
+        self.daemon.start()
+        self.assertEqual(self.events(), before)
+        self.assertEqual([each["action"] for each in before], ["purge_conversation"])
+
+
 class Server(DaemonTest):
     def test_info(self):
         info = self.json("info")[0]
@@ -284,7 +347,7 @@ class Server(DaemonTest):
 class Output(DaemonTest):
     """What was not written was not shown: that is an error."""
 
-    COMMANDS = ["info", "stats", "health", "export", "conversations USER", "log USER c",
+    COMMANDS = ["info", "stats", "health", "audit", "export", "conversations USER", "log USER c",
                 "append USER c --role user x", "rename USER c t", "pop USER c", "delete USER c"]
 
     def setUp(self):

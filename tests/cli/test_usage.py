@@ -8,7 +8,7 @@ import unittest
 from daemon import FAILED, OK, UNREACHABLE, USAGE, run
 
 COMMANDS = ("import export conversations log append pop rename delete undelete purge forget info stats health "
-            "help").split()
+            "audit help").split()
 
 
 class Usage(unittest.TestCase):
@@ -45,9 +45,17 @@ class Usage(unittest.TestCase):
         for words in (["import", "a", "b"], ["export", "a"], ["conversations", "u", "c"], ["log", "u", "c", "x"],
                       ["append", "u", "c", "t", "x"], ["pop", "u", "c", "x"], ["rename", "u", "c", "t", "x"],
                       ["delete", "u", "c", "x"], ["undelete", "u", "c", "x"], ["purge", "u", "c", "x"],
-                      ["forget", "u", "x"], ["info", "x"], ["stats", "x"], ["health", "x"], ["help", "log", "x"]):
+                      ["forget", "u", "x"], ["info", "x"], ["stats", "x"], ["health", "x"], ["audit", "x"],
+                      ["help", "log", "x"]):
             with self.subTest(words):
                 self.rejects(*words, says="is one word too many")
+
+    def test_times_that_are_none(self):
+        for value in ("", "yesterday", "2025-13-01", "2025-11-22T", "2025-11-22T25:00:00", "2025-11-22 08:40:00",
+                      "2025-11-22T08:40:00+01:00", "2025-11-22x", "1969-12-31", "9999-01-01"):
+            with self.subTest(value):
+                self.rejects("audit", "--since", value, says="--since takes a time like 2025-11-22")
+                self.rejects("audit", f"--until={value}", says="--until takes a time like 2025-11-22")
 
     def test_numbers_out_of_range(self):
         for value in ("0", "-1", "x", "", "1x", " 1", "99999999999999999999999", "0x10"):

@@ -26,6 +26,9 @@ static void check_parsers(struct span key)
     if (key_parse_seq(key, &seq) == 0) {
         fuzz_require(key_is(key_seq_value(seq), key));
     }
+    if (key_parse_event(key, &time_us, &seq) == 0) {
+        fuzz_require(key_is(key_event(time_us, seq), key));
+    }
     char text[16];
     key_describe(key, text, sizeof(text));
     fuzz_require(memchr(text, 0, sizeof(text)));

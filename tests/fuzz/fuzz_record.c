@@ -45,10 +45,31 @@ static void check_conversation(struct span bytes)
     buffer_free(&second);
 }
 
+static void check_event(struct span bytes)
+{
+    struct event_record record;
+    if (record_get_event(bytes, &record)) {
+        return;
+    }
+    fuzz_require(fuzz_lies_in(record.user, bytes) && fuzz_lies_in(record.principal, bytes));
+
+    struct buffer first = {0};
+    struct buffer second = {0};
+    record_put_event(&first, &record);
+    struct event_record again;
+    fuzz_require(!first.failed && record_get_event(buffer_span(&first), &again) == 0);
+    record_put_event(&second, &again);
+    fuzz_require(span_equal(buffer_span(&first), buffer_span(&second)));
+    fuzz_require(record.time_us == again.time_us && span_equal(record.digest, again.digest));
+    buffer_free(&first);
+    buffer_free(&second);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static void (*const checks[])(struct span bytes) = {check_message, check_conversation, check_event};
     if (size > 0) {
-        (data[0] & 1 ? check_conversation : check_message)(span_of(data + 1, size - 1));
+        checks[data[0] % 3](span_of(data + 1, size - 1));
     }
     return 0;
 }

@@ -8,7 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # As in fuzz_rpc.c.
 METHODS = """CreateConversation GetConversation UpdateConversation DeleteConversation UndeleteConversation
     ListConversations AppendMessages ListMessages GetMessage UpdateMessage DeleteMessage PopMessages ForgetUser
-    GetServerInfo GetStats ListUsers GetDescriptorSet Check GetMigration""".split()
+    GetServerInfo GetStats ListUsers GetDescriptorSet Check GetMigration ListAuditEvents""".split()
 WITH_REQUEST_ID = 128
 
 
@@ -73,6 +73,9 @@ RPC = {
                + request("DeleteMessage", *OWNER, (3, 1)),
     "pop": APPEND + request("PopMessages", *OWNER, (3, 1), (4, 2)),
     "admin": request("GetServerInfo") + request("GetStats") + request("GetDescriptorSet") + request("Check"),
+    "audit": APPEND + request("PopMessages", *OWNER, (3, 1)) + request("ListAuditEvents", (4, 1))
+             + request("ListAuditEvents", (1, "ann"), (2, 1), (3, 1700000000000000))
+             + request("ListAuditEvents", (5, "00112233445566770000000000000000")),
     "envelope": raw(message((1, "chatlog.v1.HistoryService/GetConversation"), (2, message(*OWNER)), (3, 1000),
                             (4, "r"))),
     "unknown_method": raw(message((1, "chatlog.v1.HistoryService/Nothing"))),
@@ -86,7 +89,11 @@ CONVERSATION_RECORD = message((1, "c1"), (2, "Title"), (3, pair("a", "b")), (3, 
                               (6, "12"), (7, 1), (8, 2), (9, 3), (10, 4), (11, 5), (12, 6), (13, 7), (14, 8))
 MESSAGE_RECORD = message((1, 1), (2, 2), (3, 3), (4, 1), (5, 5), (6, "m-1"), (7, "user"), (8, "text/plain"), (9, "ann"),
                          (10, 2), (11, 9), (12, pair("a", "b")), (13, "hello"))
+EVENT_RECORD = message((1, 1), (2, 11), (3, "bot"), (4, "ann"), (5, "c1"), (6, 2), (7, 3), (8, "r"), (9, 4), (10, 5),
+                       (11, 6), (12, 7), (13, "00ff"), (14, 1), (15, 2))
 RECORD = {
+    "event": b"\2" + EVENT_RECORD,
+    "event_small": b"\2" + message((2, 2)),
     "message": b"\0" + MESSAGE_RECORD,
     "message_cut": b"\0" + MESSAGE_RECORD[:-3],
     "message_twice": b"\0" + MESSAGE_RECORD + MESSAGE_RECORD,
@@ -102,6 +109,7 @@ KEYS = {
     "deadline": b"\0" + b"1700000000000000\0ann\0c1",
     "user": b"\3ann",
     "seq": b"\0" + b"9999999999",
+    "event": b"\0\0\6\x0a\x24\x18\x1e\x40\0" + bytes(7) + b"\1",
 }
 
 WIRE = {

@@ -46,6 +46,7 @@ static void a_null_where_something_is_needed_is_refused(void **state)
     assert_refused(chatlog_get_server_info(f.client, NULL, NULL, &error), "FIELD_REQUIRED", "ret_info");
     assert_refused(chatlog_get_stats(f.client, NULL, NULL, &error), "FIELD_REQUIRED", "ret_stats");
     assert_refused(chatlog_list_users(f.client, 0, NULL, NULL, NULL, &error), "FIELD_REQUIRED", "ret_page");
+    assert_refused(chatlog_list_audit_events(f.client, NULL, NULL, NULL, &error), "FIELD_REQUIRED", "ret_page");
     assert_refused(chatlog_check_health(f.client, NULL, NULL, &error), "FIELD_REQUIRED", "ret_serving");
     assert_refused(chatlog_wait_ready(NULL, 10, &error), "FIELD_REQUIRED", "client");
     assert_refused(chatlog_open(NULL, NULL, &error), "FIELD_REQUIRED", "ret_client");

@@ -164,6 +164,49 @@ static void a_user_is_listed_and_forgotten(void **state)
     chatlog_users_free(&users);
 }
 
+static void the_audit_trail_is_read_page_by_page(void **state)
+{
+    struct fixture *f = *state;
+    struct chatlog_call_options named = {.request_id = "r-1"};
+    append_text(f, "alice", "c1", "one");
+    append_text(f, "bob", "c2", "three");
+    assert_ok(f, chatlog_delete_conversation(f->client, "bob", "c2", NULL, NULL, NULL, &f->error));
+    assert_ok(f, chatlog_delete_message(f->client, "alice", "c1", 1, &named, &f->error));
+    struct chatlog_audit_events page;
+    assert_ok(f, chatlog_list_audit_events(f->client, NULL, NULL, &page, &f->error));
+    assert_int_equal(page.count, 2);
+    assert_string_equal(page.next_page_token, "");
+    const struct chatlog_audit_event *event = &page.items[0];
+    assert_int_equal(event->action, CHATLOG_AUDIT_DELETE_MESSAGE);
+    assert_string_equal(event->user_id, "alice");
+    assert_string_equal(event->conversation_id, "c1");
+    assert_string_equal(event->request_id, "r-1");
+    assert_true(event->first_seq == 1 && event->last_seq == 1 && event->messages == 1 && event->content_bytes == 3);
+    assert_true(event->commit_id > page.items[1].commit_id && event->time_us >= page.items[1].time_us);
+    assert_int_equal(page.items[1].action, CHATLOG_AUDIT_DELETE_CONVERSATION);
+    int64_t later = event->time_us + 1;
+    chatlog_audit_events_free(&page);
+
+    struct chatlog_audit_query query = {.page_size = 1};
+    assert_ok(f, chatlog_list_audit_events(f->client, &query, NULL, &page, &f->error));
+    assert_int_equal(page.count, 1);
+    struct chatlog_audit_events rest;
+    query.page_token = page.next_page_token;
+    assert_ok(f, chatlog_list_audit_events(f->client, &query, NULL, &rest, &f->error));
+    assert_int_equal(rest.count, 1);
+    assert_string_equal(rest.items[0].user_id, "bob");
+    assert_string_equal(rest.next_page_token, "");
+    query.user_id = "alice"; /* a token is of its query only */
+    assert_fails(f, chatlog_list_audit_events(f->client, &query, NULL, &rest, &f->error), CHATLOG_INVALID_ARGUMENT,
+                 "PAGE_TOKEN_INVALID");
+    chatlog_audit_events_free(&page);
+    chatlog_audit_events_free(&rest);
+    query = (struct chatlog_audit_query){.since_time_us = later};
+    assert_ok(f, chatlog_list_audit_events(f->client, &query, NULL, &page, &f->error));
+    assert_int_equal(page.count, 0);
+    chatlog_audit_events_free(&page);
+}
+
 static void the_daemon_tells_its_limits_and_counts(void **state)
 {
     struct fixture *f = *state;
@@ -288,6 +331,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_conversation_is_deleted_undeleted_and_purged, setup, teardown),
         cmocka_unit_test_setup_teardown(conversations_are_listed_page_by_page, setup, teardown),
         cmocka_unit_test_setup_teardown(a_user_is_listed_and_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_audit_trail_is_read_page_by_page, setup, teardown),
         cmocka_unit_test_setup_teardown(the_daemon_tells_its_limits_and_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(any_method_is_called_by_its_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_outlives_the_daemons_restarts, setup, teardown),

@@ -90,6 +90,15 @@ static int list_users(struct chatlog *client, struct chatlog_error *error)
     return code;
 }
 
+static int list_audit_events(struct chatlog *client, struct chatlog_error *error)
+{
+    struct chatlog_audit_events page;
+    int code = chatlog_list_audit_events(client, NULL, NULL, &page, error);
+    if (code == 0)
+        chatlog_audit_events_free(&page);
+    return code;
+}
+
 static void replies_that_are_no_response_are_malformed(void **state)
 {
     (void)state;
@@ -210,7 +219,7 @@ static void damaged_replies_of_every_call_end_it_in_order(void **state)
     (void)state;
     static int (*const calls[])(struct chatlog *, struct chatlog_error *) = {
         get_conversation, get_message,     list_messages, list_conversations, append,
-        forget,           get_server_info, get_stats,     list_users,
+        forget,           get_server_info, get_stats,     list_users,         list_audit_events,
     };
     struct fake_bytes payload = messages_page(3);
     struct fake_bytes response = ok_response(&payload);

@@ -29,6 +29,23 @@ static _Noreturn void append_for_ever(const char *directory)
     }
 }
 
+/* Creates conversations 0, 1, 2 ... for ever, and purges each second one again. Prints each that is done. */
+static _Noreturn void change_for_ever(const char *directory)
+{
+    struct client *client = client_new_in(directory);
+    for (size_t i = client_run(client, op_events(NULL, 1000, span_of(NULL, 0)))->count;; i++) {
+        char name[LINE_BYTES];
+        snprintf(name, sizeof(name), "%zu", i);
+        client_run(client, op_create("alice", name));
+        if (i % 2) {
+            client_run(client, op_purge("alice", name));
+        }
+        printf("%zu\n", i);
+        fflush(stdout);
+        client_release(client);
+    }
+}
+
 /* Begins to remove alice, by forgetting her or by purging her thread, and prints when the store has been asked. */
 static _Noreturn void remove_and_wait(const char *directory, struct store_op op)
 {
@@ -82,6 +99,46 @@ static void what_was_acknowledged_before_a_kill_is_there_and_nothing_half(void *
     }
 }
 
+/* Of each conversation: created and there, or created, purged and not there. Returns how many events there are. */
+static size_t assert_events_are_the_changes(struct client *client)
+{
+    const struct answer *events = client_run(client, op_events("alice", 1000, span_of(NULL, 0)));
+    size_t there = 0;
+    assert_ok(events);
+    for (size_t i = 0; i < events->count; i++) { /* the newest first */
+        const char *name = events->events[i]->conversation_id;
+        bool purged = events->events[i]->action == CHATLOG__V1__AUDIT_ACTION__AUDIT_ACTION_PURGE_CONVERSATION;
+        bool created_after_purge = i > 0 && strcmp(events->events[i - 1]->conversation_id, name) == 0;
+        const struct answer *read = client_run(client, op_get("alice", name));
+        assert_int_equal(read->reason,
+                         purged || created_after_purge ? ERROR_CONVERSATION_NOT_FOUND : ERROR_NONE_REASON);
+        there += read->reason == ERROR_NONE_REASON;
+    }
+    client_wait_until_stored(client, there > 0, there, 0); /* and none without its event */
+    return events->count;
+}
+
+static void after_a_kill_there_is_an_event_exactly_for_each_change(void **state)
+{
+    struct client *client = *state;
+    size_t before = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        char line[LINE_BYTES];
+        client_close(client);
+        struct process process = process_start("--change", client_config(client)->data_dir);
+        for (unsigned i = 0; i <= round; i++) {
+            process_read_line(&process, line, sizeof(line));
+        }
+        usleep(round * 300);
+        process_kill(&process);
+        client_open(client);
+        size_t events = assert_events_are_the_changes(client);
+        assert_true(events > before && events < 1000);
+        before = events;
+        client_release(client);
+    }
+}
+
 /* Kills the process soon after it has begun a removal, then sees that alice is there whole, or gone for ever. */
 static void removal_kill(struct client *client, const char *mode, useconds_t after_us)
 {
@@ -118,6 +175,9 @@ int main(int count, char **arguments)
     if (count == 3 && strcmp(arguments[1], "--append") == 0) {
         append_for_ever(arguments[2]);
     }
+    if (count == 3 && strcmp(arguments[1], "--change") == 0) {
+        change_for_ever(arguments[2]);
+    }
     if (count == 3 && strcmp(arguments[1], "--forget") == 0) {
         remove_and_wait(arguments[2], op_forget("alice"));
     }
@@ -126,6 +186,7 @@ int main(int count, char **arguments)
     }
     const struct CMUnitTest tests[] = {
         store_test(what_was_acknowledged_before_a_kill_is_there_and_nothing_half),
+        store_test(after_a_kill_there_is_an_event_exactly_for_each_change),
         store_test(a_removal_cut_off_by_a_kill_is_undone_or_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,7 @@ static void assert_sound(struct client *client)
     if (store_verify(client_config(client), &survey, &error)) {
         fail_msg("verify: %s", error.message);
     }
-    if (survey.unreadable || survey.mismatches || survey.strays) {
+    if (survey.unreadable || survey.mismatches || survey.strays || survey.damaged_events) {
         fail_msg("verify finds %llu unreadable, %llu mismatches, %llu strays, the first: %s",
                  (unsigned long long)survey.unreadable, (unsigned long long)survey.mismatches,
                  (unsigned long long)survey.strays, survey.findings[0]);

@@ -80,3 +80,18 @@ size_t lmdb_file_count(const char *directory, const char *table)
     file_close(&file);
     return stat.ms_entries;
 }
+
+bool lmdb_file_has(const char *directory, const char *table)
+{
+    struct lmdb_file file = file_open(directory, table);
+    file_close(&file);
+    return file.rc == 0;
+}
+
+void lmdb_file_drop(const char *directory, const char *table)
+{
+    struct lmdb_file file = file_open(directory, table);
+    assert_int_equal(file.rc, 0);
+    assert_int_equal(mdb_drop(file.txn, file.table, 1), 0);
+    file_close(&file);
+}

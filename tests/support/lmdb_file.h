@@ -13,4 +13,8 @@ size_t lmdb_file_get(const char *directory, const char *table, struct span key, 
 /* How many entries the table has; 0 when there is no such table. */
 size_t lmdb_file_count(const char *directory, const char *table);
 
+/* Whether there is such a table; removes it. */
+bool lmdb_file_has(const char *directory, const char *table);
+void lmdb_file_drop(const char *directory, const char *table);
+
 #endif

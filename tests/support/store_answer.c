@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-enum record_kind { RECORD_NONE, RECORD_CONVERSATION, RECORD_MESSAGE, RECORD_USER };
+enum record_kind { RECORD_NONE, RECORD_CONVERSATION, RECORD_MESSAGE, RECORD_USER, RECORD_EVENT };
 
 static const enum record_kind record_kinds[STORE_VERB_COUNT] = {
     [STORE_GET_CONVERSATION] = RECORD_CONVERSATION,
@@ -19,6 +19,7 @@ static const enum record_kind record_kinds[STORE_VERB_COUNT] = {
     [STORE_GET_MESSAGE] = RECORD_MESSAGE,
     [STORE_LIST_MESSAGES] = RECORD_MESSAGE,
     [STORE_LIST_USERS] = RECORD_USER,
+    [STORE_LIST_EVENTS] = RECORD_EVENT,
     [STORE_CREATE_CONVERSATION] = RECORD_CONVERSATION,
     [STORE_UPDATE_CONVERSATION] = RECORD_CONVERSATION,
     [STORE_DELETE_CONVERSATION] = RECORD_CONVERSATION,
@@ -78,6 +79,7 @@ static void records_decode(struct answer *answer)
     demand(answer->count == 0 || kind != RECORD_NONE, answer, "records where there are none");
     answer->conversations = memory(answer->count, sizeof(*answer->conversations));
     answer->messages = memory(answer->count, sizeof(*answer->messages));
+    answer->events = memory(answer->count, sizeof(*answer->events));
     for (size_t i = 0; i < answer->count; i++) {
         struct span record = answer->records[i];
         if (kind == RECORD_CONVERSATION) {
@@ -86,6 +88,10 @@ static void records_decode(struct answer *answer)
         } else if (kind == RECORD_MESSAGE) {
             answer->messages[i] = chatlog__v1__message__unpack(NULL, record.size, record.data);
             demand(answer->messages[i], answer, "a record is not a Message");
+        } else if (kind == RECORD_EVENT) {
+            answer->events[i] = chatlog__v1__audit_event__unpack(NULL, record.size, record.data);
+            demand(answer->events[i] && answer->events[i]->base.n_unknown_fields == 0, answer,
+                   "a record is not an AuditEvent");
         }
     }
 }
@@ -114,10 +120,12 @@ void answer_clear(struct answer *answer)
     for (size_t i = 0; i < answer->count; i++) {
         chatlog__v1__conversation__free_unpacked(answer->conversations[i], NULL);
         chatlog__v1__message__free_unpacked(answer->messages[i], NULL);
+        chatlog__v1__audit_event__free_unpacked(answer->events[i], NULL);
     }
     free(answer->records);
     free(answer->conversations);
     free(answer->messages);
+    free(answer->events);
     buffer_free(&answer->result.records);
     buffer_free(&answer->result.next);
 }

@@ -4,6 +4,7 @@
 
 #include "store/store.h"
 
+#include "chatlog/v1/audit_event.pb-c.h"
 #include "chatlog/v1/conversation.pb-c.h"
 #include "chatlog/v1/message.pb-c.h"
 
@@ -16,6 +17,7 @@ struct answer {
     struct span *records;       /* each as the store encoded it */
     Chatlog__V1__Conversation **conversations;
     Chatlog__V1__Message **messages;
+    Chatlog__V1__AuditEvent **events;
 };
 
 /* Copies what done was given and decodes it. Ends the process when it is not what store.h says. */

@@ -157,6 +157,27 @@ struct store_op op_stats(void)
     return op_of(STORE_GET_STATS, NULL, NULL);
 }
 
+struct store_op op_events(const char *user, size_t page_size, struct span after)
+{
+    struct store_op op = op_of(STORE_LIST_EVENTS, user, NULL);
+    op.events.page_size = page_size;
+    op.events.after = after;
+    return op;
+}
+
+struct store_op op_note(enum store_action action)
+{
+    struct store_op op = op_of(STORE_NOTE_EVENT, NULL, NULL);
+    op.note.action = action;
+    return op;
+}
+
+struct store_op op_by(struct store_op op, const char *actor)
+{
+    op.actor = span_of_string(actor);
+    return op;
+}
+
 struct store_op op_with_request(struct store_op op, const char *request_id, uint64_t hash)
 {
     op.request_id = span_of_string(request_id);

@@ -36,8 +36,13 @@ struct store_op op_forget(const char *user);
 struct store_op op_users(size_t page_size, struct span after);
 struct store_op op_stats(void);
 
+/* The audit trail; user NULL: of all. */
+struct store_op op_events(const char *user, size_t page_size, struct span after);
+struct store_op op_note(enum store_action action);
+
 /* The same operation with more said. */
 struct store_op op_with_request(struct store_op op, const char *request_id, uint64_t hash);
+struct store_op op_by(struct store_op op, const char *actor);
 struct store_op op_creating(struct store_op append);
 struct store_op op_expecting(struct store_op append_or_pop, uint64_t last_seq);
 struct store_op op_with_etag(struct store_op update_or_delete, const char *etag);

@@ -271,6 +271,12 @@ static struct buffer story_run(int fail_put, bool *ret_met)
         assert_ok(answers[i]);
         buffer_append(&dump, answers[i]->result.records.data, answers[i]->result.records.size);
     }
+    const struct answer *events = client_run(client, op_events(NULL, 100, span_of(NULL, 0)));
+    assert_ok(events);
+    for (size_t i = 0; i < events->count; i++) { /* an event for each change, once */
+        uint8_t action = (uint8_t)events->events[i]->action;
+        buffer_append(&dump, &action, sizeof(action));
+    }
     client_wait_until_stored(client, 1, 2, 3);
     client_free(client);
     return dump;

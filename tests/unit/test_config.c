@@ -86,6 +86,7 @@ static void without_options_the_documented_defaults_hold(void **state)
     assert_int_equal(config.map_bytes, UINT64_C(1) << 40);
     assert_int_equal(config.disk_reserve_bytes, 64 << 20);
     assert_int_equal(config.deleted_retention_s, 30 * 86400);
+    assert_int_equal(config.audit_retention_s, 90 * 86400);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
     assert_memory_equal(&config.limits, &limits, sizeof(limits));
 }
@@ -101,12 +102,13 @@ static void a_value_may_follow_a_blank_or_an_equals_sign(void **state)
 static void sizes_and_durations_take_their_units(void **state)
 {
     (void)state;
-    struct config config =
-        load_valid((const char *const[]){"--data-dir=/d", "--map-size=2T", "--disk-reserve=17M",
-                                         "--deleted-retention=36h", "--message-bytes=100", "--queue-bytes=1G", NULL});
+    struct config config = load_valid((const char *const[]){"--data-dir=/d", "--map-size=2T", "--disk-reserve=17M",
+                                                            "--deleted-retention=36h", "--audit-retention=365d",
+                                                            "--message-bytes=100", "--queue-bytes=1G", NULL});
     assert_int_equal(config.map_bytes, UINT64_C(2) << 40);
     assert_int_equal(config.disk_reserve_bytes, 17 << 20);
     assert_int_equal(config.deleted_retention_s, 36 * 3600);
+    assert_int_equal(config.audit_retention_s, 365 * 86400);
     assert_int_equal(config.limits.message_bytes, 100);
     assert_int_equal(config.limits.queue_bytes, 1 << 30);
 }
@@ -231,6 +233,7 @@ static const struct usage_case {
     {{"--data-dir=/d", "--map-size=99999999T"}, "a size from 16M to 64T"},
     {{"--data-dir=/d", "--deleted-retention=30"}, "a duration from 1s to 36500d; s, m, h or d must follow"},
     {{"--data-dir=/d", "--deleted-retention=0d"}, "a duration from 1s"},
+    {{"--data-dir=/d", "--audit-retention=0s"}, "a duration from 1s to 36500d"},
     {{"--data-dir=/d", "--log-level=loud"}, "--log-level loud: allowed is error, warning, info or debug"},
     {{"--data-dir=/d", "--listen=/run/x.sock"}, "a URL begins with ipc:// or tcp://"},
     {{"--data-dir=/d", "--listen=tcp://0.0.0.0:7311"}, "TCP has no authentication yet"},

@@ -34,6 +34,10 @@ static void every_key_has_the_bytes_the_layout_names(void **state)
     assert_key(key_forgotten_user(ann), TEXT("ann"));
     assert_key(key_user_prefix(ann), TEXT("ann\0"));
     assert_key(key_seq_value(42), TEXT("0000000042"));
+    struct key event = key_event(0x1122334455, 7);
+    assert_key(event, TEXT("\0\0\0\x11\x22\x33\x44\x55\0\0\0\0\0\0\0\x07"));
+    assert_key(key_event_of_user(ann, false, TEXT("x")), TEXT("ann\0\0x"));
+    assert_key(key_event_of_user(ann, true, TEXT("")), TEXT("ann\0\x01"));
 }
 
 static void times_outside_sixteen_digits_count_as_the_nearest_inside(void **state)
@@ -140,6 +144,21 @@ static void bytes_that_are_no_key_are_refused(void **state)
     }
 }
 
+static void an_events_key_is_sixteen_bytes_of_a_time_that_can_be(void **state)
+{
+    (void)state;
+    int64_t time = -1;
+    uint64_t counter = 0;
+    struct key key = key_event(KEY_TIME_MAX, UINT64_MAX);
+    assert_int_equal(key_parse_event(key_span(&key), &time, &counter), 0);
+    assert_true(time == KEY_TIME_MAX && counter == UINT64_MAX);
+    assert_int_equal(key_parse_event(span_of(key.bytes, key.size - 1), &time, &counter), -1);
+    assert_int_equal(key_parse_event(span_of(key.bytes, key.size + 1), &time, &counter), -1);
+    key.bytes[0] = 1;
+    assert_int_equal(key_parse_event(key_span(&key), &time, &counter), -1);
+    assert_key(key_event(-5, 1), TEXT("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"));
+}
+
 static void what_is_no_position_is_refused(void **state)
 {
     (void)state;
@@ -187,6 +206,7 @@ int main(void)
         cmocka_unit_test(keys_are_parsed_into_what_they_were_built_from),
         cmocka_unit_test(bytes_that_are_no_key_are_refused),
         cmocka_unit_test(what_is_no_position_is_refused),
+        cmocka_unit_test(an_events_key_is_sixteen_bytes_of_a_time_that_can_be),
         cmocka_unit_test(a_key_is_described_in_one_line_that_is_cut_to_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,6 +238,23 @@ static void bad_messages_are_refused(void **state)
     rpc_expect(*state, "AppendMessages", FIELDS(USER, LIVE, HELLO, {5, .value = 3}), "");
 }
 
+static void bad_audit_queries_are_refused(void **state)
+{
+    const struct row rows[] = {
+        {"chatlog.v1.AdminService/ListAuditEvents", "REQUEST_TOO_LARGE", FIELDS({1, .text = "u", .repeat = 129})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "FIELD_INVALID", FIELDS({1, .text = "a\nb"})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "FIELD_INVALID", FIELDS({2, .value = UINT64_MAX})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "FIELD_INVALID", FIELDS({3, .value = UINT64_MAX})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "FIELD_INVALID", FIELDS({4, .value = 1001})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "PAGE_TOKEN_INVALID", FIELDS({5, .text = "made up"})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "PAGE_TOKEN_INVALID", FIELDS({5, .text = "00112233445566778899"})},
+        {"chatlog.v1.AdminService/ListAuditEvents", "REQUEST_TOO_LARGE", FIELDS({5, .text = "0", .repeat = 1025})},
+    };
+    EXPECT_ROWS(state, rows);
+    rpc_expect(*state, "chatlog.v1.AdminService/ListAuditEvents",
+               FIELDS({2, .value = 5}, {3, .value = 5}, {4, .value = 1000}), "");
+}
+
 static void a_success_with_nothing_to_tell_is_an_answer(void **state)
 {
     Chatlog__V1__Response *response = rpc_call(*state, "ListConversations", FIELDS({1, .text = "nobody"}), NULL);
@@ -272,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_deleted_conversation_says_that_it_is_deleted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_conversations_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bad_messages_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bad_audit_queries_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_success_with_nothing_to_tell_is_an_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_error_carries_the_numbers_a_program_needs, set_up, tear_down),
     };

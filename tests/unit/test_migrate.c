@@ -78,11 +78,19 @@ int mdb_put(MDB_txn *txn, MDB_dbi dbi, MDB_val *key, MDB_val *data, unsigned int
     int (*real)(MDB_txn *, MDB_dbi, MDB_val *, MDB_val *, unsigned int);
     real_function("mdb_put", &real, sizeof(real));
     int rc = fault_meet(CALL_PUT);
+    return rc ? rc : real(txn, dbi, key, data, flags);
+}
+
+int mdb_cursor_put(MDB_cursor *cursor, MDB_val *key, MDB_val *data, unsigned int flags)
+{
+    int (*real)(MDB_cursor *, MDB_val *, MDB_val *, unsigned int);
+    real_function("mdb_cursor_put", &real, sizeof(real));
+    int rc = fault_meet(CALL_PUT);
     if (flags & MDB_APPEND) { /* only a migration does */
         int append = fault_meet(CALL_APPEND);
         rc = rc ? rc : append;
     }
-    return rc ? rc : real(txn, dbi, key, data, flags);
+    return rc ? rc : real(cursor, key, data, flags);
 }
 
 int mdb_cursor_del(MDB_cursor *cursor, unsigned int flags)

@@ -3,6 +3,7 @@
 #include "store/record.h"
 
 #include "base/wire.h"
+#include "chatlog/v1/audit_event.pb-c.h"
 #include "chatlog/v1/conversation.pb-c.h"
 #include "chatlog/v1/message.pb-c.h"
 
@@ -54,6 +55,72 @@ static struct message_record message_full(void)
         .metadata = {.pairs = pairs, .count = 2},
         .content = span_of("{\0\xff\"}", 5),
     };
+}
+
+static struct event_record event_full(void)
+{
+    return (struct event_record){
+        .time_us = 1700000000000000,
+        .action = STORE_ACTION_FORGET_USER_END,
+        .principal = span_of_string("operator"),
+        .user = span_of_string("ann"),
+        .conversation = span_of_string("c1"),
+        .first_seq = 1,
+        .last_seq = UINT64_MAX,
+        .request_id = span_of_string("r-1"),
+        .commit_id = 2,
+        .conversations = 3,
+        .messages = 4,
+        .content_bytes = 5,
+        .digest = span_of_string("00ff"),
+        .from_layout = 6,
+        .to_layout = UINT32_MAX,
+    };
+}
+
+static void a_stored_event_is_the_contracts_event(void **state)
+{
+    (void)state;
+    struct event_record record = event_full();
+    struct buffer out = {0};
+    record_put_event(&out, &record);
+    Chatlog__V1__AuditEvent *read = chatlog__v1__audit_event__unpack(NULL, out.size, out.data);
+    assert_non_null(read);
+    assert_int_equal(read->base.n_unknown_fields, 0);
+    assert_true(read->time_us == 1700000000000000);
+    assert_int_equal(read->action, CHATLOG__V1__AUDIT_ACTION__AUDIT_ACTION_FORGET_USER_END);
+    assert_string_equal(read->principal, "operator");
+    assert_string_equal(read->user_id, "ann");
+    assert_string_equal(read->conversation_id, "c1");
+    assert_true(read->first_seq == 1 && read->last_seq == UINT64_MAX);
+    assert_string_equal(read->request_id, "r-1");
+    assert_true(read->commit_id == 2 && read->conversations == 3 && read->messages == 4 && read->content_bytes == 5);
+    assert_string_equal(read->digest, "00ff");
+    assert_true(read->from_layout == 6 && read->to_layout == UINT32_MAX);
+    chatlog__v1__audit_event__free_unpacked(read, NULL);
+    buffer_free(&out);
+}
+
+static void damaged_events_are_refused(void **state)
+{
+    (void)state;
+    struct event_record record = event_full(), read;
+    struct buffer out = {0};
+    record_put_event(&out, &record);
+    assert_int_equal(record_get_event(buffer_span(&out), &read), 0);
+    assert_true(span_equal(read.digest, record.digest) && read.to_layout == record.to_layout);
+    assert_int_equal(record_get_event(span_of(out.data, out.size - 1), &read), -1);
+    assert_int_equal(record_get_event(span_of("", 0), &read), -1);                 /* no action */
+    assert_int_equal(record_get_event(span_of("\x08\x01", 2), &read), -1);         /* no action */
+    assert_int_equal(record_get_event(span_of("\x10\x02\x10\x02", 4), &read), -1); /* twice */
+    assert_int_equal(record_get_event(span_of("\x80\x02\x01", 3), &read), -1);     /* a field there is not */
+    char id[CHATLOG_CAP_id_bytes + 1];
+    memset(id, 'x', sizeof(id));
+    record.user = span_of(id, sizeof(id));
+    buffer_clear(&out);
+    record_put_event(&out, &record);
+    assert_int_equal(record_get_event(buffer_span(&out), &read), -1);
+    buffer_free(&out);
 }
 
 static void a_stored_conversation_is_the_contracts_conversation(void **state)
@@ -132,6 +199,10 @@ static void no_field_of_the_contract_is_left_out(void **state)
     struct message_record message = message_full();
     record_put_message(&out, &message);
     assert_all_fields(buffer_span(&out), &chatlog__v1__message__descriptor);
+    buffer_clear(&out);
+    struct event_record event = event_full();
+    record_put_event(&out, &event);
+    assert_all_fields(buffer_span(&out), &chatlog__v1__audit_event__descriptor);
     buffer_free(&out);
 }
 
@@ -465,6 +536,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stored_conversation_is_the_contracts_conversation),
         cmocka_unit_test(a_stored_message_is_the_contracts_message),
+        cmocka_unit_test(a_stored_event_is_the_contracts_event),
+        cmocka_unit_test(damaged_events_are_refused),
         cmocka_unit_test(no_field_of_the_contract_is_left_out),
         cmocka_unit_test(a_decoded_record_is_written_again_byte_for_byte),
         cmocka_unit_test(the_smallest_records_are_written_and_read),

@@ -171,7 +171,7 @@ static void a_generic_client_can_read_the_contract(void **state)
         files++;
     }
     assert_int_equal(more, 0);
-    assert_int_equal(files, 6);
+    assert_int_equal(files, 7);
     chatlog__v1__get_descriptor_set_response__free_unpacked(set, NULL);
     chatlog__v1__response__free_unpacked(response, NULL);
 }

@@ -3,6 +3,7 @@
 #include "base/wire.h"
 #include "store/lmdb/append_journal.h"
 #include "store/lmdb/fold.h"
+#include "store/lmdb/audit.h"
 #include "store/lmdb/purge.h"
 
 #include <assert.h>
@@ -14,29 +15,46 @@ enum { RETRY_DISK_MS = 5000 };
 /* What holds for a verb before it runs. */
 struct change_row {
     int (*apply)(struct change *change);
-    bool needs_room; /* refused while the disk has not its reserve free */
-    bool may_create; /* runs also where there is no conversation */
-    bool on_deleted; /* runs also on a softly deleted one */
-    bool journals;   /* folds what waits in the journal only when it must */
-    bool whole_user; /* is about no conversation */
+    bool needs_room;          /* refused while the disk has not its reserve free */
+    bool may_create;          /* runs also where there is no conversation */
+    bool on_deleted;          /* runs also on a softly deleted one */
+    bool journals;            /* folds what waits in the journal only when it must */
+    bool no_conversation;     /* is about none */
+    enum store_action action; /* what the audit trail calls it, unless the verb says otherwise; NONE: not there */
+    bool removes;             /* it is there only if messages were removed */
 };
 
 static const struct change_row change_rows[STORE_VERB_COUNT] = {
     [STORE_CREATE_CONVERSATION] = {.apply = change_create_conversation,
                                    .needs_room = true,
                                    .may_create = true,
-                                   .on_deleted = true},
-    [STORE_UPDATE_CONVERSATION] = {.apply = change_update_conversation, .needs_room = true},
-    [STORE_DELETE_CONVERSATION] = {.apply = change_delete_conversation, .on_deleted = true},
-    [STORE_UNDELETE_CONVERSATION] = {.apply = change_undelete_conversation, .needs_room = true, .on_deleted = true},
+                                   .on_deleted = true,
+                                   .action = STORE_ACTION_CREATE_CONVERSATION},
+    [STORE_UPDATE_CONVERSATION] = {.apply = change_update_conversation,
+                                   .needs_room = true,
+                                   .action = STORE_ACTION_UPDATE_CONVERSATION},
+    [STORE_DELETE_CONVERSATION] = {.apply = change_delete_conversation,
+                                   .on_deleted = true,
+                                   .action = STORE_ACTION_DELETE_CONVERSATION},
+    [STORE_UNDELETE_CONVERSATION] = {.apply = change_undelete_conversation,
+                                     .needs_room = true,
+                                     .on_deleted = true,
+                                     .action = STORE_ACTION_UNDELETE_CONVERSATION},
     [STORE_APPEND_MESSAGES] = {.apply = change_append_messages,
                                .needs_room = true,
                                .may_create = true,
-                               .journals = true},
-    [STORE_UPDATE_MESSAGE] = {.apply = change_update_message, .needs_room = true},
-    [STORE_DELETE_MESSAGE] = {.apply = change_delete_message},
-    [STORE_POP_MESSAGES] = {.apply = change_pop_messages},
-    [STORE_FORGET_USER] = {.apply = change_forget_user, .whole_user = true},
+                               .journals = true,
+                               .action = STORE_ACTION_REPLACE_MESSAGES,
+                               .removes = true},
+    [STORE_UPDATE_MESSAGE] = {.apply = change_update_message,
+                              .needs_room = true,
+                              .action = STORE_ACTION_UPDATE_MESSAGE},
+    [STORE_DELETE_MESSAGE] = {.apply = change_delete_message, .action = STORE_ACTION_DELETE_MESSAGE},
+    [STORE_POP_MESSAGES] = {.apply = change_pop_messages, .action = STORE_ACTION_POP_MESSAGES},
+    [STORE_FORGET_USER] = {.apply = change_forget_user,
+                           .no_conversation = true,
+                           .action = STORE_ACTION_FORGET_USER_BEGIN},
+    [STORE_NOTE_EVENT] = {.apply = change_note_event, .no_conversation = true},
 };
 
 static int purge_running(struct change *change, const char *what)
@@ -99,6 +117,27 @@ static int change_check(struct change *change, const struct change_row *row)
     return 0;
 }
 
+/* Runs the verb and, if it made a change, puts it into the audit trail. */
+static int change_apply(struct change *change, const struct change_row *row)
+{
+    const struct store_op *op = change->op;
+    struct txn *txn = &change->work->txn;
+    uint64_t writes = txn->writes;
+    change->event.action = row->action;
+    int rc = row->apply(change);
+    assert(rc == 0 || txn->rc || txn->writes == writes);
+    struct event_record *event = &change->event;
+    bool told = event->action != STORE_ACTION_NONE && (!row->removes || event->messages > 0);
+    if (rc == 0 && told && txn->writes > writes) {
+        event->principal = op->actor;
+        event->user = op->user;
+        event->conversation = op->conversation;
+        event->request_id = op->request_id;
+        audit_put(change->work, event);
+    }
+    return rc;
+}
+
 static int change_one_conversation(struct change *change, const struct change_row *row)
 {
     const struct store_op *op = change->op;
@@ -118,9 +157,7 @@ static int change_one_conversation(struct change *change, const struct change_ro
     if (!row->journals || append_must_fold(change)) {
         change_fold(change);
     }
-    uint64_t writes = txn->writes;
-    rc = row->apply(change);
-    assert(rc == 0 || txn->rc || txn->writes == writes);
+    rc = change_apply(change, row);
     if (rc == 0 && change->result->records.failed) {
         txn_fail_memory(txn);
     }
@@ -133,9 +170,9 @@ static int change_one_conversation(struct change *change, const struct change_ro
 int change_run(struct change *change)
 {
     const struct change_row *row = &change_rows[change->op->verb];
-    assert(row->apply && change->op->user.size > 0);
-    if (row->whole_user) {
-        return row->apply(change);
+    assert(row->apply && (change->op->user.size > 0 || row->no_conversation));
+    if (row->no_conversation) {
+        return change_apply(change, row);
     }
     if (head_user_is_forgotten(&change->work->txn, change->op->user)) {
         return purge_running(change, "the user's data");
@@ -204,7 +241,7 @@ int change_check_creation(struct change *change)
 struct conversation_record change_begin_creation(struct change *change)
 {
     if (change->head.state == HEAD_GONE) {
-        purge_conversation(change->work, &change->head.place, &change->head.record);
+        purge_gone(change->work, &change->head.place, &change->head.record);
         change->head.state = HEAD_MISSING;
         place_find(&change->work->txn, &change->work->layouts, change->op->user, change->op->conversation,
                    &change->head.place);

@@ -16,6 +16,7 @@ struct change {
     bool remembered; /* the request is remembered already */
     bool waits;      /* FORGET_USER: the answer comes when the removal is done */
     struct head head;
+    struct event_record event; /* what the verb tells of itself for the audit trail, if it made a change */
     struct store_result *result;
     struct error *error;
 };
@@ -56,5 +57,6 @@ int change_update_message(struct change *change);
 int change_delete_message(struct change *change);
 int change_pop_messages(struct change *change);
 int change_forget_user(struct change *change);
+int change_note_event(struct change *change);
 
 #endif

@@ -1,4 +1,5 @@
 /* The changes of a conversation as a whole. */
+#include "store/lmdb/audit.h"
 #include "store/lmdb/change.h"
 #include "store/lmdb/purge.h"
 
@@ -74,6 +75,8 @@ int change_delete_conversation(struct change *change)
         return rc;
     }
     if (purge) {
+        change->event.action = STORE_ACTION_PURGE_CONVERSATION;
+        audit_set_whole(&change->event, &record);
         purge_conversation(change->work, &change->head.place, &record);
         change->head.state = HEAD_MISSING;
         return 0;
@@ -111,4 +114,14 @@ int change_forget_user(struct change *change)
         change->result->receipt.commit_id = writes > 0 ? id : id - 1;
     }
     return rc < 0 ? rc : 0;
+}
+
+int change_note_event(struct change *change)
+{
+    const struct event_record event = {.action = change->op->note.action,
+                                       .principal = change->op->actor,
+                                       .user = change->op->user,
+                                       .request_id = change->op->request_id};
+    audit_put(change->work, &event);
+    return 0;
 }

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 enum {
-    ENV_TABLES_MAX = 16, /* the tables of this layout and of one to migrate to */
     ENV_FILE_MODE = 0600,
     ENV_META_PAGES = 2,
     ENV_PAGE_BYTES_MAX = 65536, /* the map is a multiple of every page size */
@@ -34,6 +33,8 @@ static const struct table_row {
     [TABLE_DEADLINES] = {"deadlines", 1},
     [TABLE_PURGES] = {"purges", 1},
     [TABLE_QUARANTINE] = {"quarantine", 2},
+    [TABLE_AUDIT] = {"audit", UINT16_MAX}, /* data of any layout may lack these two */
+    [TABLE_AUDIT_USERS] = {"audit_users", UINT16_MAX},
     [TABLE_CONVERSATIONS] = {"conversations", 1},
     [TABLE_MESSAGES] = {"messages", 1},
     [TABLE_MESSAGE_IDS] = {"message_ids", 1},
@@ -269,7 +270,7 @@ static int layout_read(struct env *env, bool refuse_older, struct error *error)
 static int lmdb_open(struct env *env, unsigned flags, struct error *error)
 {
     int rc = mdb_env_create(&env->handle);
-    rc = rc ? rc : mdb_env_set_maxdbs(env->handle, ENV_TABLES_MAX);
+    rc = rc ? rc : mdb_env_set_maxdbs(env->handle, TABLE_COUNT);
     rc = rc ? rc : mdb_env_set_maxreaders(env->handle, ENV_READERS_MAX);
     rc = rc ? rc : mdb_env_set_mapsize(env->handle, env->map_bytes / ENV_PAGE_BYTES_MAX * ENV_PAGE_BYTES_MAX);
     /* Default flags: each commit is on disk before it returns. NOTLS: a read transaction is not bound to a thread. */

@@ -1,5 +1,6 @@
 /* store_forecast: everything is looked at, and the first conversations are copied to a scratch directory and migrated
- * there for good, so that time and space are measured and not guessed. */
+ * there for good, so that time and space are measured and not guessed. The copy is laid out as the data is: its records
+ * are put in the order in which they lie in the data file, because scattered pages cost a migration more. */
 #include "base/clock.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/marker.h"
@@ -7,17 +8,27 @@
 #include "store/lmdb/survey.h"
 #include "store/maintenance.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 enum {
-    TRIAL_MESSAGES = 200000,
-    COPY_BYTES = 8 * 1024 * 1024,   /* of one commit of the copy */
-    SLACK_BYTES = 24 * 1024 * 1024, /* pages that commits under way hold: three slices */
+    TRIAL_MESSAGES = 400000,
+    TRIAL_RECORDS = 2 * TRIAL_MESSAGES, /* at most, of one long conversation too */
+    COPY_BYTES = 8 * 1024 * 1024,       /* of one commit of the copy */
+    SLACK_BYTES = 24 * 1024 * 1024,     /* pages that commits under way hold: three slices */
 };
 #define TRIAL_MAP_BYTES (UINT64_C(64) << 30)
+
+/* A record to be copied: its value where it lies in the data file, and where its key in the copy is. */
+struct spot {
+    struct span value;
+    size_t key_at; /* in trial.keys */
+    uint32_t key_size;
+    uint32_t table;
+};
 
 /* The copy under way. */
 struct trial {
@@ -27,19 +38,38 @@ struct trial {
     struct txn source;
     struct work work;
     struct buffer scratch;
+    struct buffer keys;
+    struct spot *spots; /* TRIAL_RECORDS */
+    size_t spot_count;
     uint64_t messages;
-    uint64_t bytes; /* of keys and values, as survey counts */
-    uint64_t uncommitted;
+    uint64_t uncommitted; /* bytes of keys and values */
 };
 
-static void copy_put(struct trial *trial, enum table table, struct key key, struct span value)
+static void copy_put(struct trial *trial, enum table table, struct span key, struct span value)
 {
     buffer_clear(&trial->scratch);
     buffer_append(&trial->scratch, value.data, value.size);
-    layout_seal(trial->layout, key_span(&key), &trial->scratch);
-    trial->bytes += key.size + trial->scratch.size;
+    layout_seal(trial->layout, key, &trial->scratch);
     trial->uncommitted += key.size + trial->scratch.size;
-    work_put_scratch(&trial->work, table, key_span(&key));
+    work_put_scratch(&trial->work, table, key);
+}
+
+static bool spot_add(struct trial *trial, enum table table, struct key key, struct span value)
+{
+    if (trial->spot_count == TRIAL_RECORDS) {
+        return false;
+    }
+    trial->spots[trial->spot_count++] = (struct spot){
+        .value = value, .key_at = trial->keys.size, .key_size = (uint32_t)key.size, .table = (uint32_t)table};
+    buffer_append(&trial->keys, key.bytes, key.size);
+    return !trial->keys.failed;
+}
+
+static int spot_order(const void *a, const void *b)
+{
+    const struct spot *left = a;
+    const struct spot *right = b;
+    return (left->value.data > right->value.data) - (left->value.data < right->value.data);
 }
 
 static struct key copy_key(const struct layout *layout, const struct place *to, enum kind kind, uint64_t seq,
@@ -56,17 +86,18 @@ static void copy_kind(struct trial *trial, enum kind kind, const struct place *f
     struct key prefix = layout->conversation_prefix(from, kind);
     struct cursor cursor = cursor_open(&trial->source, layout->tables[kind]);
     bool more = cursor_seek(&cursor, key_span(&prefix));
-    while (more && span_starts_with(cursor.key, key_span(&prefix)) && !trial->work.txn.rc) {
+    while (more && span_starts_with(cursor.key, key_span(&prefix))) {
         uint64_t seq = 0;
         struct span value = cursor.value;
         struct span rest = span_of(cursor.key.data + prefix.size, cursor.key.size - prefix.size);
         bool keyed =
             kind == KIND_MESSAGE ? layout->parse_message(cursor.key, key_span(&prefix), &seq) == 0 : key_is_id(rest);
+        more = true;
         if (keyed && value.size > 0 && layout_open(layout, cursor.key, &value) == 0) {
-            copy_put(trial, layout->tables[kind], copy_key(layout, to, kind, seq, rest), value);
-            trial->messages += kind == KIND_MESSAGE;
+            more = spot_add(trial, layout->tables[kind], copy_key(layout, to, kind, seq, rest), value);
+            trial->messages += more && kind == KIND_MESSAGE;
         }
-        more = cursor_next(&cursor);
+        more = more && cursor_next(&cursor);
     }
     cursor_close(&cursor);
 }
@@ -85,9 +116,9 @@ static void copy_head(struct trial *trial, const struct place *from, const struc
         .archived = head.archived, .deleted = head.delete_time_us != 0, .gone_time_us = record_gone_time(&head)};
     struct buffer recency = {0};
     entry_put_recency(&recency, &entry);
-    copy_put(trial, table, trial->layout->head_key(to), value);
-    copy_put(trial, trial->layout->tables[KIND_RECENCY], trial->layout->recency_key(to, head.activity_time_us),
-             buffer_span(&recency));
+    spot_add(trial, table, trial->layout->head_key(to), value);
+    key = trial->layout->recency_key(to, head.activity_time_us);
+    copy_put(trial, trial->layout->tables[KIND_RECENCY], key_span(&key), buffer_span(&recency));
     buffer_free(&recency);
     trial->work.stats.messages += head.message_count;
     trial->work.stats.conversations++;
@@ -106,16 +137,14 @@ static int copy_commit(struct trial *trial)
     return env_commit(trial->to, &trial->work.txn);
 }
 
-/* Returns LMDB's error. */
-static int copy_run(struct trial *trial)
+/* Gives the first conversations their names in the copy, and notes their records. */
+static void copy_name(struct trial *trial)
 {
     static const enum kind kinds[] = {KIND_MESSAGE_ID, KIND_REQUEST, KIND_MESSAGE};
     struct buffer memory[2] = {{0}};
     struct place after = {.layout = trial->layout};
     struct place from;
-    int rc = 0;
-    copy_begin(trial);
-    for (size_t i = 0; rc == 0 && trial->messages < TRIAL_MESSAGES &&
+    for (size_t i = 0; trial->messages < TRIAL_MESSAGES && trial->spot_count < TRIAL_RECORDS &&
                        trial->layout->next_conversation(&trial->source, &after, &from, &memory[i % 2]);
          i++) {
         if (from.damaged.size > 0) {
@@ -128,15 +157,33 @@ static int copy_run(struct trial *trial)
         }
         copy_head(trial, &from, &to);
         after = from;
+    }
+    buffer_free(&memory[0]);
+    buffer_free(&memory[1]);
+}
+
+/* Returns LMDB's error. */
+static int copy_run(struct trial *trial)
+{
+    trial->spots = calloc(TRIAL_RECORDS, sizeof(*trial->spots));
+    if (!trial->spots) {
+        return ENOMEM;
+    }
+    copy_begin(trial);
+    copy_name(trial);
+    int rc = trial->keys.failed ? ENOMEM : trial->source.rc;
+    qsort(trial->spots, trial->spot_count, sizeof(*trial->spots), spot_order);
+    for (size_t i = 0; i < trial->spot_count && rc == 0; i++) {
+        const struct spot *spot = &trial->spots[i];
+        copy_put(trial, (enum table)spot->table, span_of(trial->keys.data + spot->key_at, spot->key_size), spot->value);
         if (trial->uncommitted >= COPY_BYTES) {
             rc = copy_commit(trial);
             copy_begin(trial);
         }
     }
-    rc = rc ? rc : trial->source.rc;
     int last = copy_commit(trial);
-    buffer_free(&memory[0]);
-    buffer_free(&memory[1]);
+    free(trial->spots);
+    buffer_free(&trial->keys);
     return rc ? rc : last;
 }
 
@@ -148,21 +195,31 @@ static uint64_t used_bytes(struct env *env)
     return used;
 }
 
+static double seconds_since(int64_t begun_us)
+{
+    return (double)(clock_monotonic_us() - begun_us) / CLOCK_SECOND_US;
+}
+
 /* Migrates the copy, and predicts from it. */
 static int trial_migrate(struct trial *trial, struct store_forecast *forecast, struct error *error)
 {
     const struct offline offline = {.env = trial->to, .wall_clock_us = clock_wall_us};
+    struct store_survey copy;
     int64_t begun = clock_monotonic_us();
-    int rc = offline_migrate(&offline, forecast->to, error);
+    int rc = survey_run(trial->to, &copy, error);
+    double survey_seconds = seconds_since(begun);
+    begun = clock_monotonic_us();
+    rc = rc ? rc : offline_migrate(&offline, forecast->to, error);
     if (rc) {
         return rc;
     }
-    double seconds = (double)(clock_monotonic_us() - begun) / CLOCK_SECOND_US;
-    double share = trial->bytes > 0 ? (double)forecast->survey.bytes / (double)trial->bytes : 1;
+    double seconds = seconds_since(begun);
+    double share = copy.bytes > 0 ? (double)forecast->survey.bytes / (double)copy.bytes : 1;
     forecast->trial_messages = trial->messages;
     forecast->trial_seconds = seconds;
-    /* The trial's data is small and in order; the survey has just read all of it as it really lies. */
-    forecast->predicted_seconds = seconds * share + forecast->survey_seconds;
+    /* The trial's data is small and at hand: a survey of all takes longer by what reading it costs more. */
+    double reading = forecast->survey_seconds - survey_seconds * share;
+    forecast->predicted_seconds = seconds * share + (reading > 0 ? reading : 0);
     uint64_t used = used_bytes(trial->from);
     forecast->predicted_used_bytes = (uint64_t)((double)used_bytes(trial->to) * share);
     uint64_t larger = used > forecast->predicted_used_bytes ? used : forecast->predicted_used_bytes;

@@ -1,23 +1,9 @@
 #include "store/lmdb/keys.h"
 
-void key_add(struct key *key, struct span part)
-{
-    assert(part.size <= sizeof(key->bytes) - key->size);
-    if (part.size > 0) {
-        memcpy(key->bytes + key->size, part.data, part.size);
-        key->size += part.size;
-    }
-}
-
 void key_add_id(struct key *key, struct span id)
 {
     assert(id.size > 0 && id.size <= KEY_ID_MAX);
     key_add(key, id);
-}
-
-void key_add_byte(struct key *key, uint8_t byte)
-{
-    key_add(key, span_of(&byte, 1));
 }
 
 void key_add_digits(struct key *key, uint64_t value, size_t digits)
@@ -30,15 +16,6 @@ void key_add_digits(struct key *key, uint64_t value, size_t digits)
     }
     assert(value == 0);
     key_add(key, span_of(text, digits));
-}
-
-void key_add_number(struct key *key, uint64_t value)
-{
-    uint8_t bytes[sizeof(value)];
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (uint8_t)(value >> (8 * (sizeof(bytes) - 1 - i)));
-    }
-    key_add(key, span_of(bytes, sizeof(bytes)));
 }
 
 uint64_t key_get_number(const uint8_t bytes[8])
@@ -69,7 +46,7 @@ uint64_t key_invert_time(int64_t time_us)
 
 struct key key_user_prefix(struct span user)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_id(&key, user);
     key_add_byte(&key, 0);
     return key;
@@ -100,7 +77,7 @@ struct key key_id(struct span user, struct span conversation, struct span id)
 
 struct key key_deadline(int64_t time_us, struct span user, struct span conversation)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_digits(&key, time_clamp(time_us), KEY_TIME_DIGITS);
     key_add_byte(&key, 0);
     key_add_id(&key, user);
@@ -111,14 +88,14 @@ struct key key_deadline(int64_t time_us, struct span user, struct span conversat
 
 struct key key_forgotten_user(struct span user)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_id(&key, user);
     return key;
 }
 
 struct key key_seq_value(uint64_t seq)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_digits(&key, seq, KEY_SEQ_DIGITS);
     return key;
 }
@@ -195,7 +172,7 @@ int key_parse_purge(struct span key, struct span *ret_user, struct span *ret_con
 
 struct key key_position(int64_t activity_time_us, struct span conversation)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_digits(&key, key_invert_time(activity_time_us), KEY_TIME_DIGITS);
     key_add_byte(&key, 0);
     key_add_id(&key, conversation);
@@ -211,6 +188,32 @@ int key_parse_position(struct span position, int64_t *ret_activity_us, struct sp
     *ret_activity_us = KEY_TIME_MAX - (int64_t)time;
     *ret_conversation = position;
     return 0;
+}
+
+struct key key_event(int64_t time_us, uint64_t counter)
+{
+    struct key key = {0};
+    key_add_number(&key, time_clamp(time_us));
+    key_add_number(&key, counter);
+    return key;
+}
+
+int key_parse_event(struct span key, int64_t *ret_time_us, uint64_t *ret_counter)
+{
+    if (key.size != KEY_EVENT_BYTES || key_get_number(key.data) > (uint64_t)KEY_TIME_MAX) {
+        return -1;
+    }
+    *ret_time_us = (int64_t)key_get_number(key.data);
+    *ret_counter = key_get_number(key.data + sizeof(uint64_t));
+    return 0;
+}
+
+struct key key_event_of_user(struct span user, bool stays, struct span event)
+{
+    struct key key = key_user_prefix(user);
+    key_add_byte(&key, stays);
+    key_add(&key, event);
+    return key;
 }
 
 void key_describe(struct span key, char *text, size_t size)

@@ -43,13 +43,41 @@ static inline struct span key_span(const struct key *key)
     return span_of(key->bytes, key->size);
 }
 
+/* An empty key, its bytes not set. */
+static inline struct key key_empty(void)
+{
+    struct key key;
+    key.size = 0;
+    return key;
+}
+
 /* Building a key part by part. An ID is checked by assert, a number is put in fixed width: as decimal digits, or
  * big-endian, so that keys sort as the numbers do. */
-void key_add(struct key *key, struct span part);
+static inline void key_add(struct key *key, struct span part)
+{
+    assert(part.size <= sizeof(key->bytes) - key->size);
+    if (part.size > 0) {
+        memcpy(key->bytes + key->size, part.data, part.size);
+        key->size += part.size;
+    }
+}
+
+static inline void key_add_byte(struct key *key, uint8_t byte)
+{
+    key_add(key, span_of(&byte, 1));
+}
+
+static inline void key_add_number(struct key *key, uint64_t value)
+{
+    uint8_t bytes[sizeof(value)];
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(value >> (8 * (sizeof(bytes) - 1 - i)));
+    }
+    key_add(key, span_of(bytes, sizeof(bytes)));
+}
+
 void key_add_id(struct key *key, struct span id);
-void key_add_byte(struct key *key, uint8_t byte);
 void key_add_digits(struct key *key, uint64_t value, size_t digits);
-void key_add_number(struct key *key, uint64_t value);
 uint64_t key_get_number(const uint8_t bytes[8]);
 
 /* The first key above all that begin with this one; its last byte must not be 0xff. */
@@ -79,6 +107,15 @@ int key_parse_purge(struct span key, struct span *ret_user, struct span *ret_con
  * when they are none. */
 struct key key_position(int64_t activity_time_us, struct span conversation);
 int key_parse_position(struct span position, int64_t *ret_activity_us, struct span *ret_conversation);
+
+/* An event of the audit trail: its time and a counter, both 8 bytes big-endian. */
+enum { KEY_EVENT_BYTES = 16 };
+struct key key_event(int64_t time_us, uint64_t counter);
+int key_parse_event(struct span key, int64_t *ret_time_us, uint64_t *ret_counter);
+
+/* The same among a user's: "ann NUL 00 time counter". Those that stay when he is forgotten have 01 for 00. An empty
+ * event: what all of the kind begin with. */
+struct key key_event_of_user(struct span user, bool stays, struct span event);
 
 /* A position in the list of users. */
 bool key_is_id(struct span bytes);

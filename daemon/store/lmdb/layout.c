@@ -26,9 +26,9 @@ const struct layout *layout_newest(void)
     return layouts[LAYOUT_COUNT - 1];
 }
 
-void layout_seal(const struct layout *layout, struct span key, struct buffer *value)
+void seal_add(struct span key, struct buffer *value)
 {
-    if (!layout->sealed || value->failed) {
+    if (value->failed) {
         return;
     }
     uint32_t sum = crc32c_add(crc32c_add(0, key), buffer_span(value));
@@ -39,11 +39,8 @@ void layout_seal(const struct layout *layout, struct span key, struct buffer *va
     buffer_append(value, bytes, sizeof(bytes));
 }
 
-int layout_open(const struct layout *layout, struct span key, struct span *value)
+int seal_open(struct span key, struct span *value)
 {
-    if (!layout->sealed) {
-        return 0;
-    }
     if (value->size < LAYOUT_SEAL_BYTES) {
         return -1;
     }
@@ -57,4 +54,16 @@ int layout_open(const struct layout *layout, struct span key, struct span *value
     }
     *value = inner;
     return 0;
+}
+
+void layout_seal(const struct layout *layout, struct span key, struct buffer *value)
+{
+    if (layout->sealed) {
+        seal_add(key, value);
+    }
+}
+
+int layout_open(const struct layout *layout, struct span key, struct span *value)
+{
+    return layout->sealed ? seal_open(key, value) : 0;
 }

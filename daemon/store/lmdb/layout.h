@@ -4,7 +4,8 @@
  *
  * A layout is one frozen file under layouts/ and one row in layout.c. Two can be in use at once while a migration
  * runs: then a conversation is in the one or the other, and place_find (place.h) tells in which. Tables that belong to
- * no layout: _meta (marker, counters, migration), purges, deadlines, quarantine. */
+ * no layout: _meta (marker, counters, migration), purges, deadlines, quarantine, audit
+ * and audit_users. */
 #ifndef STORE_LMDB_LAYOUT_H
 #define STORE_LMDB_LAYOUT_H
 
@@ -51,8 +52,10 @@ struct layout {
     struct key (*request_key)(const struct place *place, struct span request_id);
     struct key (*recency_key)(const struct place *place, int64_t activity_time_us);
 
-    /* What every key of that kind of the conversation begins with, and no other key of its table. */
+    /* What every key of that kind of the conversation begins with, and no other key of its table. A message's seq
+     * follows it, or a message_id or request_id as it is. */
     struct key (*conversation_prefix)(const struct place *place, enum kind kind);
+    void (*add_seq)(struct key *key, uint64_t seq);
 
     /* What the user's recency keys begin with, and no other key of their table. */
     struct key (*recency_prefix)(const struct place *place);
@@ -105,6 +108,11 @@ bool layout_shares_tables(const struct layout *layout, const struct layout *othe
 
 /* The newest: what a new data directory gets and migrations lead to. */
 const struct layout *layout_newest(void);
+
+/* A value sealed by a CRC32C over key and value, which stands behind it; -1 when it is not the value that was put under
+ * this key. */
+void seal_add(struct span key, struct buffer *value);
+int seal_open(struct span key, struct span *value);
 
 /* A value on its way into the store: appends the CRC32C when the layout seals. */
 void layout_seal(const struct layout *layout, struct span key, struct buffer *value);

@@ -84,6 +84,16 @@ static void counts_lower(struct conversation_record *head, uint64_t count, uint6
     head->content_bytes -= content_bytes < head->content_bytes ? content_bytes : head->content_bytes;
 }
 
+/* For the audit trail. */
+static void event_set(struct change *change, uint64_t first_seq, uint64_t last_seq, uint64_t removed,
+                      uint64_t content_bytes)
+{
+    change->event.first_seq = first_seq;
+    change->event.last_seq = last_seq;
+    change->event.messages = removed;
+    change->event.content_bytes = content_bytes;
+}
+
 void tail_remove(struct change *change, const struct tail *tail, struct conversation_record *head)
 {
     struct work *work = change->work;
@@ -93,6 +103,7 @@ void tail_remove(struct change *change, const struct tail *tail, struct conversa
     if (tail->count == 0) {
         return;
     }
+    event_set(change, tail->seq, change->head.record.last_seq, tail->count, tail->content_bytes);
     message_cursor_open(&work->txn, &change->head.place, &cursor);
     for (bool found = message_cursor_seek(&cursor, tail->seq); found; found = message_cursor_next(&cursor)) {
         if (record_get_message(cursor.record, &record) == 0 && record.message_id.size > 0) {
@@ -174,6 +185,7 @@ int change_update_message(struct change *change)
         counts_lower(&head, 0, old_size);
         head.content_bytes += record.content_size;
         wire_put_element(&change->result->records, change->op->record_field, record_basic_view(buffer_span(&bytes)));
+        event_set(change, record.seq, record.seq, 0, 0);
         place_replace_message(change->work, &change->head.place, record.seq, buffer_span(&bytes));
         change_put_head(change, &head);
     }
@@ -196,6 +208,7 @@ int change_delete_message(struct change *change)
     }
     struct conversation_record head = change->head.record;
     counts_lower(&head, 1, record.content_size);
+    event_set(change, record.seq, record.seq, 1, record.content_size);
     place_replace_message(change->work, &change->head.place, record.seq, span_of(NULL, 0));
     if (id.size > 0) {
         place_delete_message_id(change->work, &change->head.place, key_span(&id));

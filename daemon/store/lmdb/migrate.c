@@ -1,6 +1,7 @@
 #include "store/lmdb/migrate.h"
 
 #include "base/clock.h"
+#include "store/lmdb/audit.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/marker.h"
 #include "store/lmdb/migrate_move.h"
@@ -110,6 +111,18 @@ struct store_migration migrate_tell(const struct migration_entry *entry)
     return told;
 }
 
+static void event_put(struct work *work, enum store_action action, const struct migration_entry *entry)
+{
+    bool begins = action == STORE_ACTION_MIGRATION_BEGIN;
+    audit_put(work, &(struct event_record){
+                        .action = action,
+                        .conversations = begins ? entry->conversations_total : entry->conversations_moved,
+                        .messages = begins ? entry->messages_total : entry->messages_moved,
+                        .from_layout = entry->from,
+                        .to_layout = entry->to,
+                    });
+}
+
 void migrate_begin(struct work *work, uint32_t from, uint32_t to)
 {
     assert(layout_of(from) && layout_of(to) && from != to);
@@ -124,6 +137,7 @@ void migrate_begin(struct work *work, uint32_t from, uint32_t to)
     marker_change(work, from, to);
     entry_save(work, ENTRY_MIGRATION_KEY, &entry);
     layouts_reload(work);
+    event_put(work, STORE_ACTION_MIGRATION_BEGIN, &entry);
 }
 
 void migrate_note_failure(struct work *work, const char *why)
@@ -269,6 +283,7 @@ static enum migrate_result migration_finish(struct mover *mover)
     txn_delete(&mover->work->txn, TABLE_META, span_of_string(ENTRY_MIGRATION_KEY));
     entry_save(mover->work, MIGRATE_LAST_KEY, entry);
     layouts_reload(mover->work);
+    event_put(mover->work, STORE_ACTION_MIGRATION_END, entry);
     return MIGRATE_DONE;
 }
 

@@ -10,8 +10,8 @@
 enum {
     SLICE_IDLE_US = 40 * CLOCK_MILLISECOND_US, /* an operation that comes ends it before */
     SLICE_IDLE_TIMES = 8,                      /* the bytes of a busy one */
-    SLICE_BUSY_US = 2 * CLOCK_MILLISECOND_US,
-    BUSY_REST = 4, /* times as long as the slice took: a fifth of the time */
+    SLICE_BUSY_US = CLOCK_MILLISECOND_US / 2,  /* its commit takes the processor as long again, and does not yield */
+    BUSY_REST = 4,                             /* times as long as the slice took: a fifth of the time */
     WAIT_US = 20 * CLOCK_MILLISECOND_US,
     PAUSE_US = CLOCK_SECOND_US,
     LINE_US = 10 * CLOCK_SECOND_US,

@@ -39,31 +39,47 @@ bool mover_has_budget(const struct mover *mover)
     return clock_monotonic_us() < budget->until_us && !(budget->is_interrupted && budget->is_interrupted(budget->arg));
 }
 
-/* What the conversation's record of a kind is called in every layout. */
-static struct key canonical_key(const struct place *place, enum kind kind, uint64_t seq, struct span id)
+/* The records of one kind of one conversation. Keys are made in place, from what all of them begin with: a struct key
+ * is half a kilobyte, and passing one by value costs as much as putting a record. */
+struct run {
+    enum kind kind;
+    const struct place *from;
+    const struct place *to;
+    struct cursor source;
+    struct cursor target;
+    struct key prefix; /* in the source */
+    struct key source_key;
+    struct key target_key;
+    struct key canonical; /* what a record is called in every layout */
+    size_t target_prefix;
+    size_t canonical_prefix;
+};
+
+static void run_begin(struct run *run, struct mover *mover)
 {
-    switch (kind) {
-    case KIND_MESSAGE:
-        return key_message(place->user, place->conversation, seq);
-    case KIND_MESSAGE_ID:
-    case KIND_REQUEST:
-        return key_id(place->user, place->conversation, id);
-    default:
-        return key_conversation(place->user, place->conversation);
+    run->target = cursor_open(&mover->work->txn, mover->target->tables[run->kind]);
+    run->canonical = key_conversation(run->from->user, run->from->conversation);
+    if (run->kind == KIND_HEAD) {
+        run->target_key = mover->target->head_key(run->to);
+    } else {
+        run->target_key = mover->target->conversation_prefix(run->to, run->kind);
+        key_add_byte(&run->canonical, 0);
     }
+    run->target_prefix = run->target_key.size;
+    run->canonical_prefix = run->canonical.size;
 }
 
-static struct key record_key(const struct place *place, enum kind kind, uint64_t seq, struct span id)
+/* Makes the keys of the record that is called so. */
+static void run_name(struct run *run, uint64_t seq, struct span id)
 {
-    switch (kind) {
-    case KIND_MESSAGE:
-        return place->layout->message_key(place, seq);
-    case KIND_MESSAGE_ID:
-        return place->layout->message_id_key(place, id);
-    case KIND_REQUEST:
-        return place->layout->request_key(place, id);
-    default:
-        return place->layout->head_key(place);
+    run->target_key.size = run->target_prefix;
+    run->canonical.size = run->canonical_prefix;
+    if (run->kind == KIND_MESSAGE) {
+        run->to->layout->add_seq(&run->target_key, seq);
+        key_add_digits(&run->canonical, seq, KEY_SEQ_DIGITS);
+    } else {
+        key_add_id(&run->target_key, id);
+        key_add_id(&run->canonical, id);
     }
 }
 
@@ -103,29 +119,28 @@ const char *record_damage(enum kind kind, struct span record, uint64_t seq, stru
     return sound ? NULL : "the bytes are not such a record";
 }
 
-/* Puts scratch under the key in the target, reads it back and adds what it finds to the target's digest. */
-static void target_put(struct mover *mover, enum table table, const struct key *key, struct span canonical)
+/* Puts scratch in the target, reads it back and adds what it finds to the target's digest. */
+static void target_put(struct mover *mover, struct run *run)
 {
     struct txn *txn = &mover->work->txn;
     struct buffer *scratch = mover->work->scratch;
-    struct span stored;
+    struct span key = key_span(&run->target_key);
     size_t size = scratch->size;
-    layout_seal(mover->target, key_span(key), scratch);
+    layout_seal(mover->target, key, scratch);
     if (scratch->failed) {
         txn_fail_memory(txn);
         return;
     }
-    txn_put_last(txn, table, key_span(key), buffer_span(scratch));
-    bool found = txn_get(txn, table, key_span(key), &stored);
-    if (txn->rc) {
+    if (!cursor_put(&run->target, key, buffer_span(scratch)) && txn->rc) {
         return;
     }
-    if (!found || layout_open(mover->target, key_span(key), &stored) ||
+    struct span stored = run->target.value;
+    if (!span_equal(run->target.key, key) || layout_open(mover->target, run->target.key, &stored) ||
         !span_equal(stored, span_of(scratch->data, size))) {
         mover_fail(mover, "a record that was moved reads back otherwise");
         return;
     }
-    digest_add(&mover->entry.target_digest[0], &mover->entry.target_digest[1], canonical, stored);
+    digest_add(&mover->entry.target_digest[0], &mover->entry.target_digest[1], key_span(&run->canonical), stored);
     mover->entry.target_records++;
 }
 
@@ -179,63 +194,67 @@ static bool run_is_met(struct mover *mover, enum kind kind, const struct place *
            pack_take_apart(mover, from, cursor, span_of(NULL, 0)) > 0;
 }
 
-/* Moves the record the cursor is at, whose key begins with the prefix of its kind. */
-static void record_move(struct mover *mover, struct cursor *cursor, enum kind kind, const struct key *prefix,
-                        const struct place *from, const struct place *to, uint64_t *ret_seq)
+/* Moves the record the source's cursor is at, and the cursor to the one behind it. False: there is none. */
+static bool record_move(struct mover *mover, struct run *run, uint64_t *ret_seq)
 {
+    enum kind kind = run->kind;
     uint64_t seq = 0;
-    struct key source = cursor_copy_key(cursor);
-    struct span rest = span_of(source.bytes + prefix->size, source.size - prefix->size);
-    bool has_place = kind == KIND_MESSAGE ? mover->source->parse_message(key_span(&source), key_span(prefix), &seq) == 0
-                                          : key_is_id(rest);
-    const char *damage = source_take(mover, kind, key_span(&source), cursor->value, seq, from);
+    run->source_key.size = 0;
+    key_add(&run->source_key, run->source.key);
+    struct span key = key_span(&run->source_key);
+    struct span rest = span_of(key.data + run->prefix.size, key.size - run->prefix.size);
+    bool has_place =
+        kind == KIND_MESSAGE ? mover->source->parse_message(key, key_span(&run->prefix), &seq) == 0 : key_is_id(rest);
+    const char *damage = source_take(mover, kind, key, run->source.value, seq, run->from);
     if (mover->work->scratch->failed) {
         txn_fail_memory(&mover->work->txn);
-        return;
+        return false;
     }
-    has_place = has_place && cursor->value.size > 0;
-    cursor_delete(cursor);
+    has_place = has_place && run->source.value.size > 0;
     if (damage || !has_place) {
-        quarantine_copy(mover, from, kind, rest, &source, has_place ? damage : "its key has no place");
+        quarantine_copy(mover, run->from, kind, rest, &run->source_key, has_place ? damage : "its key has no place");
     }
-    if (!has_place) {
+    if (has_place) {
+        run_name(run, seq, rest);
+        source_count(mover, key_span(&run->canonical));
+        if (!is_packed(mover, kind) || !pack_add(mover, seq, buffer_span(mover->work->scratch), damage != NULL)) {
+            target_put(mover, run);
+        }
+        *ret_seq = kind == KIND_MESSAGE ? seq : *ret_seq;
+        mover->entry.messages_moved += kind == KIND_MESSAGE;
+    } else {
         mover->moved++;
-        return;
     }
-    struct key canonical = canonical_key(from, kind, seq, rest);
-    struct key target = record_key(to, kind, seq, rest);
-    source_count(mover, key_span(&canonical));
-    if (!is_packed(mover, kind) || !pack_add(mover, seq, buffer_span(mover->work->scratch), damage != NULL)) {
-        target_put(mover, mover->target->tables[kind], &target, key_span(&canonical));
-    }
-    if (kind == KIND_MESSAGE) {
-        mover->entry.messages_moved++;
-        *ret_seq = seq;
-    }
+    return cursor_delete_next(&run->source);
 }
 
 /* Moves the conversation's records of a kind. False: there are more, or it failed. */
 static bool kind_move(struct mover *mover, enum kind kind, const struct place *from, const struct place *to,
                       uint64_t *ret_seq)
 {
-    struct key prefix = mover->source->conversation_prefix(from, kind);
-    struct cursor cursor = cursor_open(&mover->work->txn, mover->source->tables[kind]);
-    bool more = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
+    struct run run = {.kind = kind, .from = from, .to = to};
+    run.prefix = mover->source->conversation_prefix(from, kind);
+    run.source = cursor_open(&mover->work->txn, mover->source->tables[kind]);
+    bool more =
+        cursor_seek(&run.source, key_span(&run.prefix)) && span_starts_with(run.source.key, key_span(&run.prefix));
+    if (more) {
+        run_begin(&run, mover);
+    }
     struct key names = key_conversation(from->user, from->conversation);
     key_add_byte(&names, 0);
     if (is_packed(mover, kind)) {
         pack_begin(mover, to, key_span(&names));
     }
     while (more && !mover_failed(mover) && mover_has_budget(mover)) {
-        if (!run_is_met(mover, kind, from, &cursor)) {
-            record_move(mover, &cursor, kind, &prefix, from, to, ret_seq);
-        }
-        more = cursor_seek(&cursor, key_span(&prefix)) && span_starts_with(cursor.key, key_span(&prefix));
+        more = run_is_met(mover, kind, from, &run.source) ? cursor_seek(&run.source, key_span(&run.prefix))
+                                                          : record_move(mover, &run, ret_seq);
+        more = more && span_starts_with(run.source.key, key_span(&run.prefix));
     }
-    cursor_close(&cursor);
     if (is_packed(mover, kind)) {
         pack_flush(mover);
     }
+    cursor_close(&run.source);
+    cursor_close(&run.target);
     return !more && !mover_failed(mover);
 }
 
@@ -292,8 +311,7 @@ static void head_move(struct mover *mover, const struct place *from, const struc
 {
     struct txn *txn = &mover->work->txn;
     struct key source = mover->source->head_key(from);
-    struct key target = mover->target->head_key(to);
-    struct key canonical = canonical_key(from, KIND_HEAD, 0, from->conversation);
+    struct run run = {.kind = KIND_HEAD, .from = from, .to = to};
     struct conversation_record head = {0};
     struct span value;
     if (!txn_get(txn, mover->source->tables[KIND_HEAD], key_span(&source), &value)) {
@@ -304,13 +322,15 @@ static void head_move(struct mover *mover, const struct place *from, const struc
         txn_fail_memory(txn);
         return;
     }
-    source_count(mover, key_span(&canonical));
+    run_begin(&run, mover);
+    source_count(mover, key_span(&run.canonical));
     size_t size = mover->work->scratch->size; /* the target's checksum goes behind it */
     txn_delete(txn, mover->source->tables[KIND_HEAD], key_span(&source));
     if (damage) {
         quarantine_copy(mover, from, KIND_HEAD, span_of(NULL, 0), &source, damage);
     }
-    target_put(mover, mover->target->tables[KIND_HEAD], &target, key_span(&canonical));
+    target_put(mover, &run);
+    cursor_close(&run.target);
     if (damage) {
         recency_find_and_move(mover, from, to);
     } else if (!mover_failed(mover) && record_get_conversation(span_of(mover->work->scratch->data, size), &head) == 0) {

@@ -1,9 +1,12 @@
 #include "store/lmdb/purge.h"
 
+#include "store/lmdb/audit.h"
 #include "store/lmdb/fold.h"
 #include "store/lmdb/purge_range.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 bool purge_is_running(struct txn *txn, struct span user, struct span conversation)
 {
@@ -72,6 +75,20 @@ size_t purge_conversation(struct work *work, struct conversation_place *place, c
     return tally.removed + 1;
 }
 
+size_t purge_gone(struct work *work, struct conversation_place *place, const struct conversation_record *record)
+{
+    bool deleted = record->purge_time_us != 0 && record->purge_time_us == record_gone_time(record);
+    struct event_record event = {
+        .action = deleted ? STORE_ACTION_PURGE_CONVERSATION : STORE_ACTION_EXPIRE_CONVERSATION,
+        .user = place->head.user,
+        .conversation = place->head.conversation,
+    };
+    audit_set_whole(&event, record);
+    size_t removed = purge_conversation(work, place, record);
+    audit_put(work, &event);
+    return removed;
+}
+
 /* Removes a conversation whose head cannot be read: everything that is found by its name. */
 static size_t purge_damaged(struct work *work, const struct conversation_place *place)
 {
@@ -85,6 +102,9 @@ static size_t purge_damaged(struct work *work, const struct conversation_place *
     place_delete_head(work, place);
     work->stats.conversations -= work->stats.conversations > 0;
     place_remove(work, place);
+    audit_put(work, &(struct event_record){.action = STORE_ACTION_PURGE_CONVERSATION,
+                                           .user = place->head.user,
+                                           .conversation = place->head.conversation});
     return 1;
 }
 
@@ -127,7 +147,7 @@ static size_t due_purge(struct work *work, const struct key *key, struct head *h
     if (rc) {
         removed += purge_damaged(work, &head->place);
     } else if (head->state == HEAD_GONE) {
-        removed += purge_conversation(work, &head->place, &head->record);
+        removed += purge_gone(work, &head->place, &head->record);
     }
     txn_delete(&work->txn, TABLE_DEADLINES, key_span(key)); /* in case it did not go with the head */
     return removed;
@@ -167,7 +187,7 @@ int purge_begin_user(struct work *work, struct span user, struct error *error)
     }
     struct key prefix = key_user_prefix(user);
     bool any = !range_is_empty(txn, TABLE_PURGES, key_span(&prefix)) ||
-               !range_is_empty(txn, TABLE_QUARANTINE, key_span(&prefix));
+               !range_is_empty(txn, TABLE_QUARANTINE, key_span(&prefix)) || audit_user_has_any(txn, user);
     for (size_t i = 0; i < count; i++) {
         int rc = user_look(work, list[i], user, error);
         if (rc < 0) {
@@ -252,6 +272,16 @@ static bool user_remove_conversations(struct tally *tally, const struct place *u
     return done && !txn->rc;
 }
 
+static bool user_remove_events(struct tally *tally, struct span user)
+{
+    bool more = true;
+    while (more && tally_may_go_on(tally)) {
+        more = audit_remove_one_of_user(tally->work, user);
+        tally->removed += more;
+    }
+    return !more;
+}
+
 /* Removes as much of the user as the budget allows. Returns true when nothing is left but the user's own entry. */
 static bool user_remove(struct tally *tally, struct span user)
 {
@@ -271,7 +301,20 @@ static bool user_remove(struct tally *tally, struct span user)
             place.layout->remove_user(work, &place);
         }
     }
-    return done;
+    return done && user_remove_events(tally, user);
+}
+
+/* The receipt, in the audit trail. */
+static void user_tell(struct work *work, struct span user, const struct purge_entry *entry)
+{
+    char digest[2 * 16 + 1];
+    snprintf(digest, sizeof(digest), "%016" PRIx64 "%016" PRIx64, entry->digest_high, entry->digest_low);
+    audit_put(work, &(struct event_record){.action = STORE_ACTION_FORGET_USER_END,
+                                           .user = user,
+                                           .conversations = entry->conversations,
+                                           .messages = entry->messages,
+                                           .content_bytes = entry->content_bytes,
+                                           .digest = span_of_string(digest)});
 }
 
 static void slice_user(struct work *work, struct span user, const struct purge_budget *budget, struct purge_done *done)
@@ -285,6 +328,7 @@ static void slice_user(struct work *work, struct span user, const struct purge_b
     struct tally tally = {.work = work, .budget = budget, .entry = &entry};
     if (user_remove(&tally, user)) {
         txn_delete(&work->txn, TABLE_PURGES, key_span(&key));
+        user_tell(work, key_span(&key), &entry);
         *done = (struct purge_done){.user_forgotten = true, .user = key, .receipt = entry};
     } else {
         purge_entry_save(work, key_span(&key), &entry);

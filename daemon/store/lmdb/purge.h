@@ -35,6 +35,9 @@ bool purge_is_large(struct txn *txn, const struct conversation_place *place);
 size_t purge_conversation(struct work *work, struct conversation_place *place,
                           const struct conversation_record *record);
 
+/* The same of one whose time is over, with an event in the audit trail. */
+size_t purge_gone(struct work *work, struct conversation_place *place, const struct conversation_record *record);
+
 /* Hides the user and begins the removal, unless that was done before. Returns 1, or 0 when there is nothing to remove,
  * or -ERROR_RECORD_DAMAGED when it cannot be found out what is the user's. */
 int purge_begin_user(struct work *work, struct span user, struct error *error);

@@ -81,6 +81,7 @@ static const struct read_row read_rows[STORE_VERB_COUNT] = {
     [STORE_LIST_MESSAGES] = {.run = read_list_messages, .one_conversation = true},
     [STORE_LIST_USERS] = {.run = read_list_users},
     [STORE_GET_STATS] = {.run = read_get_stats},
+    [STORE_LIST_EVENTS] = {.run = read_list_events},
 };
 
 bool read_is_verb(enum store_verb verb)

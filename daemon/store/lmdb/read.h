@@ -28,5 +28,6 @@ int read_run(struct read *read);
 int read_list_conversations(struct read *read);
 int read_list_users(struct read *read);
 int read_list_messages(struct read *read);
+int read_list_events(struct read *read);
 
 #endif

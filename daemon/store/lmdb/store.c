@@ -48,6 +48,7 @@ static int store_start(struct store *store, const struct store_config *config, s
         .limits = config->limits,
         .deleted_retention_us = config->deleted_retention_us,
         .fold_late = config->fold_late,
+        .audit_retention_us = config->audit_retention_us,
         .wall_clock_us = store->wall_clock_us,
         .fatal = config->fatal,
         .fatal_arg = config->fatal_arg,
@@ -69,6 +70,7 @@ static int store_start(struct store *store, const struct store_config *config, s
 int store_open(const struct store_config *config, struct store **ret_store, struct error *error)
 {
     assert(config->data_dir && config->limits && config->fatal && config->deleted_retention_us >= 0);
+    assert(config->audit_retention_us >= 0);
     assert(config->limits->append_messages <= CHATLOG_CAP_append_messages);
     struct store *store = calloc(1, sizeof(*store));
     if (!store) {

@@ -3,6 +3,7 @@
 #include "store/lmdb/survey.h"
 
 #include "base/clock.h"
+#include "store/lmdb/audit.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/migrate_move.h"
 #include "store/lmdb/survey_journal.h"
@@ -283,6 +284,40 @@ static uint64_t unused_count(struct survey *survey)
     return entries;
 }
 
+static void event_look(struct survey *survey, struct span key, struct span value)
+{
+    struct event_record event;
+    struct span there;
+    bool damaged = audit_get(key, value, &event) != 0;
+    if (!damaged && event.user.size > 0) {
+        struct key name = key_event_of_user(event.user, audit_stays(event.action), key);
+        damaged = !txn_get(&survey->txn, TABLE_AUDIT_USERS, key_span(&name), &there);
+    }
+    survey->found->events++;
+    if (damaged) {
+        survey->found->damaged_events++;
+        survey_find(survey, "event %" PRIu64 " of the audit trail is damaged", survey->found->events);
+    }
+}
+
+static void events_look(struct survey *survey)
+{
+    struct key last = {0};
+    bool more;
+    do {
+        struct cursor cursor = cursor_open(&survey->txn, TABLE_AUDIT);
+        more = last.size > 0 ? cursor_seek(&cursor, key_span(&last)) : cursor_first(&cursor);
+        if (more && span_equal(cursor.key, key_span(&last))) {
+            more = cursor_next(&cursor);
+        }
+        for (; more && clock_monotonic_us() < survey->renew_us; more = cursor_next(&cursor)) {
+            event_look(survey, cursor.key, cursor.value);
+            last = cursor_copy_key(&cursor);
+        }
+        cursor_close(&cursor);
+    } while (more && snapshot_renew(survey));
+}
+
 /* Of what nobody changed meanwhile: is there anything that was not met, and are the store's own counts right? */
 static void totals_compare(struct survey *survey)
 {
@@ -333,6 +368,7 @@ int survey_run(struct env *env, struct store_survey *ret, struct error *error)
     for (size_t i = count; i > 0 && !survey.txn.rc; i--) {
         layout_look(&survey, list[i - 1]); /* the source of a migration first: what moves meanwhile is met again */
     }
+    events_look(&survey);
     if (!survey.txn.rc) {
         survey_journal(&survey);
         ret->changed_meanwhile = txn_id(&survey.txn) != survey.first_commit;

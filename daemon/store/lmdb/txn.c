@@ -150,9 +150,8 @@ static bool cursor_move(struct cursor *cursor, struct span key, MDB_cursor_op mo
 
 struct key cursor_copy_key(const struct cursor *cursor)
 {
-    struct key key = {.size = cursor->key.size};
-    assert(key.size <= sizeof(key.bytes)); /* LMDB's own limit */
-    memcpy(key.bytes, cursor->key.data, key.size);
+    struct key key = key_empty();
+    key_add(&key, cursor->key); /* LMDB's own limit is its size */
     return key;
 }
 
@@ -190,6 +189,28 @@ void cursor_delete(struct cursor *cursor)
         cursor->txn->writes++;
         cursor->txn->rc = mdb_cursor_del(cursor->handle, 0);
     }
+}
+
+bool cursor_delete_next(struct cursor *cursor)
+{
+    cursor_delete(cursor);
+    return cursor_next(cursor); /* LMDB knows that the cursor is at the next one already */
+}
+
+bool cursor_put(struct cursor *cursor, struct span key, struct span value)
+{
+    assert(key.size > 0 && value.size > 0);
+    if (cursor->txn->rc) {
+        return false;
+    }
+    MDB_val lmdb_key = value_of(key);
+    MDB_val lmdb_value = value_of(value);
+    int rc = mdb_cursor_put(cursor->handle, &lmdb_key, &lmdb_value, MDB_APPEND);
+    if (rc == MDB_KEYEXIST) {
+        rc = mdb_cursor_put(cursor->handle, &lmdb_key, &lmdb_value, 0);
+    }
+    cursor->txn->writes++;
+    return txn_keep(cursor->txn, rc) && cursor_move(cursor, span_of(NULL, 0), MDB_GET_CURRENT);
 }
 
 /* The errors that leave nothing stored and nothing broken, and those that name damage. Others are a defect. */

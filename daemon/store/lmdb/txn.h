@@ -17,6 +17,8 @@ enum table {
     TABLE_DEADLINES,
     TABLE_PURGES,
     TABLE_QUARANTINE,
+    TABLE_AUDIT,
+    TABLE_AUDIT_USERS,
     TABLE_SHARED_COUNT, /* those below belong to a layout */
     /* Layout 1. */
     TABLE_CONVERSATIONS = TABLE_SHARED_COUNT,
@@ -68,7 +70,8 @@ void txn_fail_memory(struct txn *txn);
 /* The same for a record without which nothing can go on: MDB_CORRUPTED. */
 void txn_fail_damaged(struct txn *txn);
 
-/* A place in a table. Close it before the next write through the txn, and before the txn ends. Not to be moved. */
+/* A place in a table. Key and value are borrowed until the next write; after one that is not through the cursor, seek.
+ * Close it before the txn ends. Not to be moved. */
 struct cursor {
     struct txn *txn;
     MDB_cursor *handle;
@@ -92,6 +95,13 @@ bool cursor_previous(struct cursor *cursor);
 
 /* Removes the entry the cursor is at; seek before using the cursor again. */
 void cursor_delete(struct cursor *cursor);
+
+/* The same, and moves to the entry behind it. False: there is none. */
+bool cursor_delete_next(struct cursor *cursor);
+
+/* Puts the entry and moves to it; cheaper than txn_put when the key is above all others of the table, where pages are
+ * filled to the end. False: it failed. */
+bool cursor_put(struct cursor *cursor, struct span key, struct span value);
 
 /* What an LMDB error means for the answer to an operation that stored nothing. Returns -error->reason. */
 int txn_error(int rc, struct error *error);

@@ -1,6 +1,7 @@
 #include "store/lmdb/writer.h"
 
 #include "base/clock.h"
+#include "store/lmdb/audit.h"
 #include "store/lmdb/batch.h"
 #include "store/lmdb/fold.h"
 #include "store/lmdb/journal.h"
@@ -20,8 +21,9 @@ enum {
     SLICE_US = 4 * CLOCK_MILLISECOND_US,
     SLICE_PAUSE_US = 20 * CLOCK_MILLISECOND_US, /* between slices while operations wait: they come first */
     FAILED_PAUSE_US = CLOCK_SECOND_US,
-    LOOK_US = CLOCK_SECOND_US,           /* the wall clock may jump, the disk may fill or empty */
-    BUSY_US = 50 * CLOCK_MILLISECOND_US, /* since the last operation: more are to be expected */
+    LOOK_US = CLOCK_SECOND_US,            /* the wall clock may jump, the disk may fill or empty */
+    BUSY_US = 50 * CLOCK_MILLISECOND_US,  /* since the last operation: more are to be expected */
+    AUDIT_LATE_US = 60 * CLOCK_SECOND_US, /* old events are removed many at a time, not each in a commit */
     READER_CHECK_US = 10 * CLOCK_SECOND_US,
     SCRATCH_KEEP_BYTES = 1024 * 1024,
     FATAL_TEXT_BYTES = 200,
@@ -56,6 +58,16 @@ static int64_t wall_now(const struct writer *writer)
     return now > 0 ? now : 1; /* 0 means "not set" in a record */
 }
 
+/* When, by the wall clock, a conversation's time or that of the audit trail's oldest events is over. */
+static int64_t deadline_next(const struct writer *writer, struct txn *txn)
+{
+    int64_t keep = writer->config.audit_retention_us;
+    int64_t purge = purge_next_deadline(txn);
+    int64_t oldest = keep > 0 ? audit_oldest(txn) : INT64_MAX;
+    int64_t audit = oldest < INT64_MAX - keep - AUDIT_LATE_US ? oldest + keep + AUDIT_LATE_US : INT64_MAX;
+    return purge < audit ? purge : audit;
+}
+
 static struct work work_begin(struct writer *writer)
 {
     struct work work = {.txn = env_begin(writer->config.env), .now_us = wall_now(writer), .scratch = &writer->scratch};
@@ -77,7 +89,7 @@ static int work_commit(struct writer *writer, struct work *work)
 {
     work_save(work);
     bool pending = purge_is_pending(&work->txn);
-    int64_t deadline = purge_next_deadline(&work->txn);
+    int64_t deadline = deadline_next(writer, &work->txn);
     bool wrote = work->txn.writes > 0;
     int rc = env_commit(writer->config.env, &work->txn);
     if (writer->scratch.capacity > SCRATCH_KEEP_BYTES) {
@@ -106,7 +118,7 @@ static int writer_look(struct writer *writer)
 {
     struct txn txn = env_begin_read(writer->config.env);
     bool pending = purge_is_pending(&txn);
-    int64_t deadline = purge_next_deadline(&txn);
+    int64_t deadline = deadline_next(writer, &txn);
     room_check(writer, &txn);
     if (!txn.rc) {
         writer->purge_pending = pending;
@@ -234,6 +246,9 @@ static void slice_run(struct writer *writer)
     struct purge_budget budget = {.records = SLICE_RECORDS, .until_us = clock_monotonic_us() + SLICE_US};
     room_check(writer, &work.txn);
     size_t removed = purge_due(&work, &budget);
+    if (writer->config.audit_retention_us > 0 && removed < budget.records) {
+        removed += audit_remove_old(&work, work.now_us - writer->config.audit_retention_us, budget.records - removed);
+    }
     if (removed < budget.records) {
         budget.records -= removed;
         purge_slice(&work, &writer->rotation, &budget, &done);

@@ -16,6 +16,7 @@ struct writer_config {
     const struct limits *limits;
     int64_t deleted_retention_us;
     bool fold_late;
+    int64_t audit_retention_us; /* 0: for ever */
     int64_t (*wall_clock_us)(void);
     void (*fatal)(void *arg, const char *message);
     void *fatal_arg;

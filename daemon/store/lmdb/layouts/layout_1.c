@@ -22,6 +22,11 @@ static struct key message_key(const struct place *place, uint64_t seq)
     return key_message(place->user, place->conversation, seq);
 }
 
+static void add_seq(struct key *key, uint64_t seq)
+{
+    key_add_digits(key, seq, KEY_SEQ_DIGITS);
+}
+
 static struct key id_key(const struct place *place, struct span id)
 {
     return key_id(place->user, place->conversation, id);
@@ -92,7 +97,7 @@ static void remove_names(struct work *work, const struct place *place)
 /* Behind the names: IDs hold no control characters, so 0x01 after one stands between its keys (NUL) and the next's. */
 static struct key key_behind(struct span user, struct span conversation)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     if (user.size > 0) {
         key = conversation.size > 0 ? key_conversation(user, conversation) : key_user_prefix(user);
         key_add_byte(&key, conversation.size > 0 ? 1 : 0);
@@ -127,7 +132,7 @@ static bool next_conversation(struct txn *txn, const struct place *after, struct
 
 static bool next_user(struct txn *txn, struct span after, struct key *ret_user)
 {
-    struct key start = {0};
+    struct key start = key_empty();
     if (after.size > 0) {
         start = key_forgotten_user(after);
         key_add_byte(&start, 1);
@@ -163,6 +168,7 @@ const struct layout layout_1 = {
     .request_key = id_key,
     .recency_key = recency_key,
     .conversation_prefix = conversation_prefix,
+    .add_seq = add_seq,
     .recency_prefix = recency_prefix,
     .user_prefix = recency_prefix,
     .parse_message = parse_message,

@@ -30,14 +30,14 @@ static const uint8_t content_kinds[KIND_COUNT] = {
 
 struct key layout_2_user_prefix(const struct place *place)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_number(&key, place->user_number);
     return key;
 }
 
 static struct key part_prefix(uint64_t user_number, uint8_t part)
 {
-    struct key key = {0};
+    struct key key = key_empty();
     key_add_number(&key, user_number);
     key_add_byte(&key, part);
     return key;
@@ -147,7 +147,7 @@ static enum get_result number_get(struct txn *txn, enum table table, struct span
 
 static void number_put(struct txn *txn, enum table table, struct span key, uint64_t number)
 {
-    struct key value = {0};
+    struct key value = key_empty();
     key_add_number(&value, number);
     uint32_t sum = crc32c_add(crc32c_add(0, key), key_span(&value));
     for (unsigned i = 0; i < LAYOUT_SEAL_BYTES; i++) {

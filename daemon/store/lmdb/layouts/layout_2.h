@@ -32,7 +32,7 @@ bool layout_2_next_user(struct txn *txn, struct span after, struct key *ret_user
     .sealed = true, .has_names = true, .head_key = layout_2_head_key, .message_key = layout_2_message_key,             \
     .message_id_key = layout_2_message_id_key, .request_key = layout_2_request_key,                                    \
     .recency_key = layout_2_recency_key, .conversation_prefix = layout_2_conversation_prefix,                          \
-    .recency_prefix = layout_2_recency_prefix, .user_prefix = layout_2_user_prefix,                                    \
+    .add_seq = key_add_number, .recency_prefix = layout_2_recency_prefix, .user_prefix = layout_2_user_prefix,         \
     .parse_message = layout_2_parse_message, .parse_recency = layout_2_parse_recency, .find = layout_2_find,           \
     .create = layout_2_create, .remove = layout_2_remove_names, .remove_user = layout_2_remove_user,                   \
     .next_conversation = layout_2_next_conversation, .next_user = layout_2_next_user,                                  \
