@@ -87,7 +87,7 @@ enum exchange_take server_exchange_take(struct connection *connection, struct ex
 /* Frees what is not kept for the next request. */
 static void request_drop(struct exchange *exchange)
 {
-    if (exchange->request_capacity > CONNECTION_BUFFER_BYTES) {
+    if (exchange->request_capacity > EXCHANGE_KEEP_BYTES) {
         free(exchange->request);
         exchange->request = NULL;
         exchange->request_capacity = 0;

@@ -9,8 +9,8 @@
  * socket's part, too.
  *
  * Memory of the network side, at most, with S = limits.request_bytes + SERVER_REQUEST_SLACK and A = the largest answer:
- *   limits.connections * (S + 5 KiB)  a request being read, and the connection itself
- * + SERVER_GREETINGS_MAX * 2 * 5 KiB  connections whose handshake is awaited, or that are just being closed
+ *   limits.connections * (S + 17 KiB)  a request being read, and the connection itself
+ * + SERVER_GREETINGS_MAX * 2 * 17 KiB connections whose handshake is awaited, or that are just being closed
  * + limits.requests * max(S, A)       a request worked on, later its answer until the kernel has taken it
  * + SERVER_SPARE_EXCHANGES_MAX * 10 KiB  memory of requests that is kept for later ones
  *
@@ -28,8 +28,9 @@
 enum {
     SERVER_REQUEST_SLACK = 64 * 1024, /* so that a request a little too large gets an answer, not a closed connection */
     SERVER_GREETINGS_MAX = 256,       /* one more lets the oldest go: who only connects keeps nobody out */
-    CONNECTION_BUFFER_BYTES = 4096,
-    CONNECTION_IOV_MAX = 8, /* what nng_aio_set_iov takes */
+    CONNECTION_BUFFER_BYTES = 16 * 1024,
+    EXCHANGE_KEEP_BYTES = 4096, /* of a request's memory, for the next one */
+    CONNECTION_IOV_MAX = 8,     /* what nng_aio_set_iov takes */
     EXCHANGE_HEAD_BYTES = 256,
     SERVER_SPARE_EXCHANGES_MAX = 512,
     /* Answers that may wait for the kernel before no more requests are taken: a client that asks and never reads holds
@@ -38,7 +39,7 @@ enum {
 };
 
 /* One request, from its last byte read until the last byte of its answer is with the kernel. Kept for another one after
- * that, with its call and a request's memory of at most CONNECTION_BUFFER_BYTES. */
+ * that, with its call and a request's memory of at most EXCHANGE_KEEP_BYTES. */
 struct exchange {
     struct connection *connection;
     struct rpc_call *call;
@@ -78,9 +79,10 @@ struct connection {
 
     /* Of the thread that runs the receiving side; there is one at a time. */
     enum connection_phase phase;
-    size_t start;    /* the first byte of buffer that is not used yet */
-    size_t buffered; /* the end of what is received */
-    uint8_t *body;   /* a message too large for the buffer, while it is read */
+    int64_t received_us; /* of the requests that are taken now */
+    size_t start;        /* the first byte of buffer that is not used yet */
+    size_t buffered;     /* the end of what is received */
+    uint8_t *body;       /* a message too large for the buffer, while it is read */
     size_t body_size;
     size_t body_filled;
     uint8_t buffer[CONNECTION_BUFFER_BYTES];

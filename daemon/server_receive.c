@@ -61,7 +61,7 @@ static enum next message_take(struct connection *connection, struct span message
         return broken(connection, SERVER_EVENT_NO_MEMORY);
     }
     exchange->route_size = (size_t)route_size;
-    exchange->received_us = clock_monotonic_us();
+    exchange->received_us = connection->received_us;
     *ret_exchange = exchange;
     return NEXT_MESSAGE;
 }
@@ -174,6 +174,7 @@ void server_receive(struct connection *connection)
     struct exchange *taken = NULL;
     struct exchange **end = &taken;
     enum next next;
+    connection->received_us = clock_monotonic_us();
     do {
         struct exchange *exchange = NULL;
         next = next_take(connection, &exchange);

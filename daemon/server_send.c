@@ -190,6 +190,7 @@ static bool send_end(struct connection *connection, bool failed, size_t count)
 /* What one call sends. */
 struct pieces {
     unsigned count;
+    size_t size;
     nng_iov list[CONNECTION_IOV_MAX];
     size_t gathered;
     uint8_t gather[GATHER_BYTES];
@@ -203,6 +204,7 @@ static bool piece_add(struct pieces *pieces, const uint8_t *data, size_t size)
             return false;
         }
         pieces->list[pieces->count++] = piece_of(data, size);
+        pieces->size += size;
         return true;
     }
     uint8_t *copy = pieces->gather + pieces->gathered;
@@ -213,6 +215,7 @@ static bool piece_add(struct pieces *pieces, const uint8_t *data, size_t size)
     }
     memcpy(copy, data, size);
     pieces->gathered += size;
+    pieces->size += size;
     if (extends) {
         last->iov_len += size;
     } else {
@@ -241,6 +244,7 @@ static void pieces_collect(struct connection *connection, struct pieces *pieces,
     size_t skip = connection->sent;
     pthread_mutex_unlock(&connection->server->mutex);
     pieces->count = 0;
+    pieces->size = 0;
     pieces->gathered = gathers ? 0 : GATHER_BYTES;
     if (greeting > 0) {
         piece_add(pieces, frame_handshake + FRAME_HANDSHAKE_BYTES - greeting, greeting);
@@ -295,11 +299,13 @@ static void send_later(struct connection *connection, struct pieces *pieces)
 void server_send_start(struct connection *connection)
 {
     struct pieces pieces;
+    bool takes_more = true; /* the kernel has taken all of what it got last */
     for (unsigned round = 0;; round++) {
         ssize_t sent = 0;
-        if (round < SEND_ROUNDS) {
+        if (round < SEND_ROUNDS && takes_more) {
             pieces_collect(connection, &pieces, true);
             sent = send_try(connection, &pieces);
+            takes_more = sent < 0 || (size_t)sent == pieces.size;
         }
         if (sent == 0) {
             send_later(connection, &pieces);

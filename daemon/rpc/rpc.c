@@ -159,7 +159,8 @@ static void allocator_free(void *arena, void *memory)
     (void)arena, (void)memory; /* all at once, with the arena */
 }
 
-/* Validates the payload, unpacks it into the arena and lets the method check it. */
+/* Validates the payload, unpacks it into the arena and lets the method check it. The fingerprint is wanted only of a
+ * request that may be met again. */
 static int payload_unpack(struct rpc_call *rpc_call, struct fingerprint *fingerprint)
 {
     struct call *call = &rpc_call->call;
@@ -224,7 +225,7 @@ static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t re
         return error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
     }
     struct fingerprint fingerprint = {0};
-    rc = payload_unpack(rpc_call, &fingerprint);
+    rc = payload_unpack(rpc_call, rpc_call->envelope.request_id.size > 0 ? &fingerprint : NULL);
     if (rc) {
         return rc;
     }
