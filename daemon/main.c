@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +22,9 @@ enum {
     CONNECTIONS_ALARM_S = 20, /* to drain and close the connections */
     STORE_ALARM_S = 60,       /* to finish the changes that are queued */
     LAST_ALARM_S = 5,
+    /* Free memory each of malloc's arenas (one for a busy thread) keeps. With the library's 128 KiB, answers of 16 KiB
+     * make it give pages back to the kernel and fault them in again all the time. */
+    KEPT_BYTES = 4 * 1024 * 1024,
     OTHER_FILES = 1024, /* of the process besides connections: data, nng, handshakes under way */
 };
 
@@ -170,6 +174,7 @@ static int daemon_run(const struct config *config)
     sigset_t signals;
     int signal_number;
     umask(0077);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
     if (signals_block(&signals) || !files_raise(config->limits.connections, &log)) {
         return EX_CONFIG;
     }

@@ -33,6 +33,7 @@ static struct server *server_free(struct server *server)
     if (server) {
         server_connections_free(server);
         server_exchanges_free(server);
+        nng_aio_free(server->resume_aio);
         pthread_cond_destroy(&server->changed);
         pthread_cond_destroy(&server->watch_wake);
         pthread_mutex_destroy(&server->mutex);
@@ -56,7 +57,8 @@ static struct server *server_new(const struct server_config *config)
     server->rpc = config->rpc;
     server->log = config->log;
     server->listeners = listeners;
-    return server;
+    return nng_aio_alloc(&server->resume_aio, server_receive_resume_callback, server) == 0 ? server
+                                                                                           : server_free(server);
 }
 
 static struct connection *open_in(const struct connection_list *list)

@@ -13,6 +13,7 @@ static struct connection *connection_free(struct connection *connection)
     if (connection) {
         nng_aio_free(connection->receive_aio); /* waits for a callback that is on its way out */
         nng_aio_free(connection->send_aio);
+        nng_aio_free(connection->try_aio);
         pthread_mutex_destroy(&connection->operations);
         free(connection);
     }
@@ -28,7 +29,8 @@ static struct connection *connection_new(struct server *server)
     connection->server = server;
     pthread_mutex_init(&connection->operations, NULL);
     if (nng_aio_alloc(&connection->receive_aio, server_receive_callback, connection) != 0 ||
-        nng_aio_alloc(&connection->send_aio, server_send_callback, connection) != 0) {
+        nng_aio_alloc(&connection->send_aio, server_send_callback, connection) != 0 ||
+        nng_aio_alloc(&connection->try_aio, NULL, NULL) != 0) {
         return connection_free(connection);
     }
     return connection;
@@ -93,6 +95,7 @@ static struct connection *connection_begin(struct connection *connection, nng_st
     connection->uses = 3;
     connection->closing = connection->greeted = connection->paused = false;
     connection->sending = true;
+    connection->blocked = false;
     connection->greet_expires_us = clock_monotonic_us() + (int64_t)HANDSHAKE_MS * CLOCK_MILLISECOND_US;
     connection->greeting_left = FRAME_HANDSHAKE_BYTES;
     connection->sent = 0;
@@ -191,13 +194,18 @@ void server_connection_release(struct connection *connection)
     pthread_mutex_lock(&server->mutex);
     assert(connection->uses > 0);
     bool last = --connection->uses == 0;
-    if (last) {
-        list_remove(list_of(connection), connection);
-    }
     pthread_mutex_unlock(&server->mutex);
-    if (!last) {
-        return;
+    if (last) {
+        server_connection_retire(connection);
     }
+}
+
+void server_connection_retire(struct connection *connection)
+{
+    struct server *server = connection->server;
+    pthread_mutex_lock(&server->mutex);
+    list_remove(list_of(connection), connection);
+    pthread_mutex_unlock(&server->mutex);
     assert(connection->closing && !connection->send_head && connection->unanswered == 0);
     nng_stream_free(connection->stream);
     free(connection->body);

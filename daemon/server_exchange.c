@@ -17,14 +17,34 @@ static void wait_append(struct server *server, struct connection *connection)
     server->wait_tail = connection;
 }
 
+static struct exchange *exchange_free(struct exchange *exchange)
+{
+    if (exchange) {
+        rpc_call_free(exchange->call);
+        free(exchange->request);
+        free(exchange);
+    }
+    return NULL;
+}
+
+static struct exchange *exchange_new(struct server *server)
+{
+    struct exchange *exchange = calloc(1, sizeof(*exchange));
+    if (exchange && !(exchange->call = rpc_call_new(server->rpc))) {
+        exchange = exchange_free(exchange);
+    }
+    return exchange;
+}
+
 /* The mutex must be held. */
 static struct exchange *exchange_get(struct server *server)
 {
     struct exchange *exchange = server->spare_exchanges;
     if (!exchange) {
-        return calloc(1, sizeof(*exchange));
+        return exchange_new(server);
     }
     server->spare_exchanges = exchange->next;
+    server->spare_exchange_count--;
     exchange->next = NULL;
     return exchange;
 }
@@ -33,8 +53,8 @@ static struct exchange *exchange_get(struct server *server)
 static enum exchange_take take_locked(struct connection *connection, struct exchange **ret_exchange)
 {
     struct server *server = connection->server;
-    bool own =
-        connection->unanswered >= server->limits->connection_requests || connection->unsent >= CONNECTION_UNSENT_MAX;
+    bool own = connection->unanswered >= server->limits->connection_requests ||
+               (connection->blocked && connection->unsent >= CONNECTION_UNSENT_MAX);
     if (connection->closing || server->ending || own || server->exchange_count >= server->limits->requests) {
         connection->paused = true;
         if (!connection->closing && !server->ending && !own) {
@@ -64,35 +84,72 @@ enum exchange_take server_exchange_take(struct connection *connection, struct ex
     return taken;
 }
 
-static void exchange_end(struct exchange *exchange)
+/* Frees what is not kept for the next request. */
+static void request_drop(struct exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
-    struct server *server = connection->server;
-    bool late = exchange->late;
-    free(exchange->request);
-    free(exchange->answer);
-    *exchange = (struct exchange){0};
-
-    pthread_mutex_lock(&server->mutex);
-    server->exchange_count--;
-    server->before_stop -= server->stopping && !late;
-    exchange->next = server->spare_exchanges;
-    server->spare_exchanges = exchange;
-    connection->unanswered--;
-    if (connection->paused && !connection->waiting && !connection->closing) {
-        wait_append(server, connection);
+    if (exchange->request_capacity > EXCHANGE_KEEP_BYTES) {
+        free(exchange->request);
+        exchange->request = NULL;
+        exchange->request_capacity = 0;
     }
-    pthread_cond_broadcast(&server->changed);
-    pthread_mutex_unlock(&server->mutex);
-    server_connection_release(connection);
+}
+
+/* The mutex must be held. Returns those that are not kept. */
+static struct exchange *spare_put(struct server *server, struct exchange *list)
+{
+    struct exchange *surplus = NULL;
+    while (list) {
+        struct exchange *exchange = list;
+        list = exchange->next;
+        server->exchange_count--;
+        server->before_stop -= server->stopping && !exchange->late;
+        exchange->connection->unanswered--;
+        bool keep = server->spare_exchange_count < SERVER_SPARE_EXCHANGES_MAX;
+        server->spare_exchange_count += keep;
+        struct exchange **to = keep ? &server->spare_exchanges : &surplus;
+        exchange->next = *to;
+        *to = exchange;
+    }
+    return surplus;
 }
 
 void server_exchange_release(struct exchange *list)
 {
-    while (list) {
-        struct exchange *exchange = list;
-        list = exchange->next;
-        exchange_end(exchange);
+    if (!list) {
+        return;
+    }
+    struct connection *connection = list->connection;
+    struct server *server = connection->server;
+    unsigned count = 0;
+    for (struct exchange *one = list; one; one = one->next) {
+        assert(one->connection == connection);
+        request_drop(one);
+        buffer_free(&one->body);
+        count++;
+    }
+    pthread_mutex_lock(&server->mutex);
+    struct exchange *surplus = spare_put(server, list);
+    if (connection->paused && !connection->waiting && !connection->closing) {
+        wait_append(server, connection);
+    }
+    bool resumes = server->wait_head && !server->resuming;
+    server->resuming |= resumes;
+    if (server->stopping) {
+        pthread_cond_broadcast(&server->changed);
+    }
+    assert(connection->uses >= count);
+    bool last = (connection->uses -= count) == 0;
+    pthread_mutex_unlock(&server->mutex);
+    if (resumes && nng_aio_begin(server->resume_aio)) {
+        nng_aio_finish(server->resume_aio, 0);
+    }
+    while (surplus) {
+        struct exchange *exchange = surplus;
+        surplus = exchange->next;
+        exchange_free(exchange);
+    }
+    if (last) {
+        server_connection_retire(connection);
     }
 }
 
@@ -102,44 +159,67 @@ void server_exchanges_free(struct server *server)
     while (server->spare_exchanges) {
         struct exchange *exchange = server->spare_exchanges;
         server->spare_exchanges = exchange->next;
-        free(exchange);
+        exchange_free(exchange);
     }
 }
 
-/* Frame, route and Response in one piece; false when memory is short. */
-static bool answer_build(struct exchange *exchange, struct span response)
+bool server_exchange_fill(struct exchange *exchange, struct span message, uint8_t *memory)
 {
-    bool typed = exchange->connection->typed;
-    size_t header_size = frame_header_size(typed);
-    size_t size = header_size + exchange->route_size + response.size;
-    uint8_t *answer = response.data ? malloc(size) : NULL; /* NULL: rpc had no memory for it */
-    if (!answer) {
+    if (memory || exchange->request_capacity < message.size) {
+        free(exchange->request);
+        exchange->request = memory ? memory : malloc(message.size);
+        exchange->request_capacity = exchange->request ? message.size : 0;
+    }
+    if (!exchange->request) {
         return false;
     }
-    frame_header_put(typed, exchange->route_size + response.size, answer);
-    memcpy(answer + header_size, exchange->request, exchange->route_size);
-    if (response.size > 0) {
-        memcpy(answer + header_size + exchange->route_size, response.data, response.size);
+    if (!memory) {
+        memcpy(exchange->request, message.data, message.size);
     }
-    exchange->answer = answer;
-    exchange->answer_size = size;
+    exchange->request_size = message.size;
     return true;
 }
 
+/* The answer from frame, route and Response: a large body is taken over, a small one copied behind the rest. */
+static void answer_build(struct exchange *exchange, const struct rpc_response *response)
+{
+    bool typed = exchange->connection->typed;
+    size_t size = frame_header_size(typed);
+    size_t body_size = response->body->size;
+    frame_header_put(typed, exchange->route_size + response->head.size + body_size, exchange->head);
+    memcpy(exchange->head + size, exchange->request, exchange->route_size);
+    size += exchange->route_size;
+    if (response->head.size > 0) {
+        memcpy(exchange->head + size, response->head.data, response->head.size);
+        size += response->head.size;
+    }
+    if (body_size > EXCHANGE_HEAD_BYTES - size) {
+        exchange->body = *response->body;
+        *response->body = (struct buffer){0};
+    } else if (body_size > 0) {
+        memcpy(exchange->head + size, response->body->data, body_size);
+        size += body_size;
+    }
+    exchange->head_size = size;
+}
+
 /* What rpc calls with the answer: on the writer's thread, or inside rpc_handle. Does not block. */
-static void exchange_answer(void *arg, struct span response)
+static void exchange_answer(void *arg, const struct rpc_response *response)
 {
     struct exchange *exchange = arg;
     struct connection *connection = exchange->connection;
-    assert(exchange->request && !exchange->answer);
-    bool built = answer_build(exchange, response);
-    free(exchange->request);
-    exchange->request = NULL;
-    if (built) {
-        server_send(exchange);
-    } else {
+    struct server *server = connection->server;
+    bool more = response->more;
+    if (response->failed) {
         server_connection_condemn(connection, SERVER_EVENT_NO_MEMORY); /* it must learn that no answer will come */
         server_exchange_release(exchange);
+    } else {
+        answer_build(exchange, response);
+        request_drop(exchange);
+        server_send(exchange, more);
+    }
+    if (!more) {
+        server_send_held(server);
     }
 }
 
@@ -147,5 +227,5 @@ void server_exchange_handle(struct exchange *exchange)
 {
     struct span message = span_of(exchange->request, exchange->request_size);
     struct span request = span_of(message.data + exchange->route_size, message.size - exchange->route_size);
-    rpc_handle(exchange->connection->server->rpc, request, exchange->received_us, exchange_answer, exchange);
+    rpc_handle(exchange->call, request, exchange->received_us, exchange_answer, exchange);
 }

@@ -9,9 +9,10 @@
  * socket's part, too.
  *
  * Memory of the network side, at most, with S = limits.request_bytes + SERVER_REQUEST_SLACK and A = the largest answer:
- *   limits.connections * (S + 5 KiB)  a request being read, and the connection itself
- * + SERVER_GREETINGS_MAX * 2 * 5 KiB  connections whose handshake is awaited, or that are just being closed
+ *   limits.connections * (S + 17 KiB)  a request being read, and the connection itself
+ * + SERVER_GREETINGS_MAX * 2 * 17 KiB connections whose handshake is awaited, or that are just being closed
  * + limits.requests * max(S, A)       a request worked on, later its answer until the kernel has taken it
+ * + SERVER_SPARE_EXCHANGES_MAX * 10 KiB  memory of requests that is kept for later ones
  *
  * One mutex guards what more than one thread uses. nng is never called with it held. */
 #ifndef SERVER_INTERNAL_H
@@ -27,21 +28,29 @@
 enum {
     SERVER_REQUEST_SLACK = 64 * 1024, /* so that a request a little too large gets an answer, not a closed connection */
     SERVER_GREETINGS_MAX = 256,       /* one more lets the oldest go: who only connects keeps nobody out */
-    CONNECTION_BUFFER_BYTES = 4096,
-    CONNECTION_IOV_MAX = 8, /* what nng_aio_set_iov takes */
+    CONNECTION_BUFFER_BYTES = 16 * 1024,
+    EXCHANGE_KEEP_BYTES = 4096, /* of a request's memory, for the next one */
+    CONNECTION_IOV_MAX = 8,     /* what nng_aio_set_iov takes */
+    EXCHANGE_HEAD_BYTES = 256,
+    SERVER_SPARE_EXCHANGES_MAX = 512,
     /* Answers that may wait for the kernel before no more requests are taken: a client that asks and never reads holds
      * this many exchanges, not connection_requests, until its time is over. */
     CONNECTION_UNSENT_MAX = 32,
 };
 
-/* One request, from its last byte read until the last byte of its answer is with the kernel. */
+/* One request, from its last byte read until the last byte of its answer is with the kernel. Kept for another one after
+ * that, with its call and a request's memory of at most EXCHANGE_KEEP_BYTES. */
 struct exchange {
     struct connection *connection;
-    uint8_t *request; /* the whole message: route and Request. NULL once answered */
+    struct rpc_call *call;
+    uint8_t *request; /* the whole message: route and Request */
+    size_t request_capacity;
     size_t request_size;
     size_t route_size;
-    uint8_t *answer; /* frame, route and Response */
-    size_t answer_size;
+    /* The answer: frame, route and the beginning of the Response, or all of it; and the rest. */
+    uint8_t head[EXCHANGE_HEAD_BYTES];
+    size_t head_size;
+    struct buffer body;
     int64_t received_us;
     int64_t expires_us; /* when the answer must be sent */
     bool late;          /* came after server_stop began */
@@ -60,7 +69,8 @@ struct connection {
     nng_stream *stream;
     nng_aio *receive_aio;
     nng_aio *send_aio;
-    bool typed; /* IPC frames begin with a type */
+    nng_aio *try_aio; /* without a callback: to send what the kernel takes at once */
+    bool typed;       /* IPC frames begin with a type */
 
     /* Held to begin an operation and to close the stream, so that none is begun on a closed one: it would never end.
      * Nothing but nng is called with it. */
@@ -69,9 +79,10 @@ struct connection {
 
     /* Of the thread that runs the receiving side; there is one at a time. */
     enum connection_phase phase;
-    size_t start;    /* the first byte of buffer that is not used yet */
-    size_t buffered; /* the end of what is received */
-    uint8_t *body;   /* a message too large for the buffer, while it is read */
+    int64_t received_us; /* of the requests that are taken now */
+    size_t start;        /* the first byte of buffer that is not used yet */
+    size_t buffered;     /* the end of what is received */
+    uint8_t *body;       /* a message too large for the buffer, while it is read */
     size_t body_size;
     size_t body_filled;
     uint8_t buffer[CONNECTION_BUFFER_BYTES];
@@ -79,18 +90,23 @@ struct connection {
     /* Guarded by the mutex. */
     unsigned uses;
     bool closing;
-    bool greeted; /* the peer's handshake is here */
-    bool paused;  /* has not been let take another request: nothing is being received */
-    bool waiting; /* in server->waiting, to be let again */
-    bool sending; /* send_aio is busy */
+    bool greeted;   /* the peer's handshake is here */
+    bool paused;    /* has not been let take another request: nothing is being received */
+    bool waiting;   /* in server->waiting, to be let again */
+    bool sending;   /* somebody sends: a thread, or send_aio */
+    bool blocked;   /* the kernel takes no more: send_aio waits for it */
+    bool held;      /* in server->held */
+    unsigned corks; /* threads that will call server_send_uncork */
     unsigned unanswered;
     int64_t greet_expires_us;
     size_t greeting_left; /* bytes of our handshake still to send */
     size_t sent;          /* bytes of send_head's answer that are sent */
     size_t unsent;        /* answers from send_head on */
+    size_t unsent_bytes;
     struct exchange *send_head;
     struct exchange *send_tail;
     struct connection *wait_next;
+    struct connection *held_next;
     struct connection *next, *previous; /* in server->greeting or server->greeted */
 };
 
@@ -146,12 +162,16 @@ struct server {
     size_t open_count;       /* of greeted, those not closing */
     size_t connection_count; /* all, until they are given back */
     struct exchange *spare_exchanges;
+    size_t spare_exchange_count;
     size_t exchange_count; /* in use */
     size_t before_stop;    /* of these, those that server_stop waits for */
     struct connection *wait_head;
     struct connection *wait_tail;
-    bool stopping; /* server_stop has begun */
-    bool ending;   /* takes no more requests */
+    struct connection *held; /* their answers wait for one that is announced (rpc_response.more) */
+    nng_aio *resume_aio;     /* calls server_receive_resume on a thread of nng's */
+    bool resuming;           /* it is on its way */
+    bool stopping;           /* server_stop has begun */
+    bool ending;             /* takes no more requests */
     bool watch_ended;
     struct server_events events[SERVER_EVENT_COUNT];
 };
@@ -177,6 +197,9 @@ void server_connection_close(struct connection *connection);
 /* Gives a use back. Not with the mutex held. */
 void server_connection_release(struct connection *connection);
 
+/* The same for one that may be the last: the caller has counted it down with the mutex held. */
+void server_connection_retire(struct connection *connection);
+
 /* Frees those given back; none may be in use. */
 void server_connections_free(struct server *server);
 
@@ -186,6 +209,7 @@ void server_receive_callback(void *connection);
 
 /* Lets connections that wait for it take requests again, as long as there is room. */
 void server_receive_resume(struct server *server);
+void server_receive_resume_callback(void *server);
 
 enum exchange_take { EXCHANGE_TAKEN, EXCHANGE_NONE_NOW, EXCHANGE_NO_MEMORY };
 
@@ -193,15 +217,27 @@ enum exchange_take { EXCHANGE_TAKEN, EXCHANGE_NONE_NOW, EXCHANGE_NO_MEMORY };
  * again when there is room; the caller must not touch its receiving side any more. */
 enum exchange_take server_exchange_take(struct connection *connection, struct exchange **ret_exchange);
 
+/* Gives it a message of its own: memory (malloc'ed) is taken; NULL: the message is copied. False when memory is short.
+ */
+bool server_exchange_fill(struct exchange *exchange, struct span message, uint8_t *memory);
+
 /* Hands its request to rpc. */
 void server_exchange_handle(struct exchange *exchange);
 
-/* Ends exchanges (a list): their memory, their place. */
+/* Ends exchanges (a list, all of one connection): their memory, their place. */
 void server_exchange_release(struct exchange *list);
 void server_exchanges_free(struct server *server);
 
-/* server_send.c: puts an answer at the end of the connection's queue. The exchange is the queue's from here on. */
-void server_send(struct exchange *exchange);
+/* server_send.c: puts an answer at the end of the connection's queue. The exchange is the queue's from here on. more:
+ * the next answer follows at once, and this one may wait for it. */
+void server_send(struct exchange *exchange, bool more);
+
+/* Sends what waits for an announced answer. */
+void server_send_held(struct server *server);
+
+/* Between these two answers wait for each other, so that one call sends many. The caller holds a use. */
+void server_send_cork(struct connection *connection);
+void server_send_uncork(struct connection *connection);
 
 /* Sends what is queued, our handshake first. The caller holds a use, which passes to the operation, and has set
  * `sending`. */

@@ -56,17 +56,12 @@ static enum next message_take(struct connection *connection, struct span message
     if (taken != EXCHANGE_TAKEN) {
         return taken == EXCHANGE_NONE_NOW ? NEXT_PAUSED : broken(connection, SERVER_EVENT_NO_MEMORY);
     }
-    exchange->request = memory ? memory : malloc(message.size);
-    if (!exchange->request) {
+    if (!server_exchange_fill(exchange, message, memory)) {
         server_exchange_release(exchange);
         return broken(connection, SERVER_EVENT_NO_MEMORY);
     }
-    if (!memory) {
-        memcpy(exchange->request, message.data, message.size);
-    }
-    exchange->request_size = message.size;
     exchange->route_size = (size_t)route_size;
-    exchange->received_us = clock_monotonic_us();
+    exchange->received_us = connection->received_us;
     *ret_exchange = exchange;
     return NEXT_MESSAGE;
 }
@@ -179,6 +174,7 @@ void server_receive(struct connection *connection)
     struct exchange *taken = NULL;
     struct exchange **end = &taken;
     enum next next;
+    connection->received_us = clock_monotonic_us();
     do {
         struct exchange *exchange = NULL;
         next = next_take(connection, &exchange);
@@ -187,6 +183,10 @@ void server_receive(struct connection *connection)
             end = &exchange->next;
         }
     } while (next == NEXT_MESSAGE);
+    bool corked = taken && taken->next;
+    if (corked) {
+        server_send_cork(connection);
+    }
     /* Once it has begun, the receiving side may be another thread's. */
     if (next != NEXT_MORE || !receive_start(connection)) {
         server_connection_release(connection);
@@ -196,6 +196,9 @@ void server_receive(struct connection *connection)
         taken = exchange->next;
         exchange->next = NULL;
         server_exchange_handle(exchange);
+    }
+    if (corked) {
+        server_send_uncork(connection);
     }
 }
 
@@ -229,6 +232,15 @@ static struct connection *waiting_next(struct server *server, bool *ret_goes_on)
     }
     pthread_mutex_unlock(&server->mutex);
     return connection;
+}
+
+void server_receive_resume_callback(void *arg)
+{
+    struct server *server = arg;
+    pthread_mutex_lock(&server->mutex);
+    server->resuming = false;
+    pthread_mutex_unlock(&server->mutex);
+    server_receive_resume(server);
 }
 
 void server_receive_resume(struct server *server)

@@ -152,6 +152,7 @@ static void *watch_run(void *arg)
         connections_watch(server, now_us);
         accepts_retry(server);
         server_receive_resume(server);
+        server_send_held(server); /* should an announced answer not have come */
         events_tell(server, now_us);
         pthread_mutex_lock(&server->mutex);
     }

@@ -26,9 +26,9 @@ REGISTRY_HOSTS = re.compile("|".join(r"\.".join(words) for words in (
 
 LIBC = re.compile(r"""<(sys|linux|netinet|arpa|net|bits)/[\w/]+\.h>|<(%s)\.h>""" % "|".join("""
     assert complex ctype dirent dlfcn endian errno fcntl fenv float fnmatch ftw getopt glob grp inttypes iso646
-    langinfo libgen limits locale math mntent netdb poll pthread pwd regex sched semaphore setjmp signal spawn stdalign
-    stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings sysexits syslog termios threads time
-    uchar ucontext unistd utime wchar wctype""".split()))
+    langinfo libgen limits locale malloc math mntent netdb poll pthread pwd regex sched semaphore setjmp signal
+    spawn stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings sysexits syslog
+    termios threads time uchar ucontext unistd utime wchar wctype""".split()))
 GENERATED = r'"(chatlog/v1|grpc/health/v1)/\w+\.pb-c\.h"|"descriptor_set\.h"|<protobuf-c/protobuf-c\.h>'
 LIMITS = r'"chatlog_limits\.h"'
 BASE = r'"base/\w+\.h"'

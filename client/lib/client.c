@@ -142,7 +142,6 @@ static void complete(void *arg, const struct chatlog_answer *answer, const struc
     }
     struct chatlog_reply reply = reply_of(answer);
     completion.done(completion.arg, CHATLOG_OK, &reply, NULL);
-    chatlog_arena_free(answer->memory);
 }
 
 int chatlog_call_async(struct chatlog *client, const char *method, const void *payload, size_t payload_length,

@@ -33,9 +33,11 @@ void chatlog_connection_drop(struct chatlog_connection *connection, int64_t now_
     connection->resolver = chatlog_resolver_free(connection->resolver);
     chatlog_memory_free(connection->orphan);
     chatlog_memory_free(connection->reply);
+    chatlog_memory_free(connection->delivered);
     connection->fd = -1;
     connection->orphan = NULL;
     connection->reply = NULL;
+    connection->delivered = NULL;
     connection->writing = false;
     connection->reading = false;
     connection->buffer_start = connection->buffer_end = 0;

@@ -21,6 +21,17 @@ enum chatlog_connection_state {
 
 enum { CHATLOG_READ_BUFFER_BYTES = 64 * 1024 };
 
+/* A frame to be written. The body is its sender's. */
+struct chatlog_outgoing {
+    uint8_t header[CHATLOG_FRAME_HEADER_MAX];
+    uint8_t tail[8];
+    size_t tail_length;
+    const uint8_t *body;
+    size_t body_length;
+};
+
+enum { CHATLOG_OUTGOING_MAX = 64 }; /* written with one call */
+
 struct chatlog_connection {
     struct chatlog_address address;
     enum chatlog_connection_state state;
@@ -34,15 +45,10 @@ struct chatlog_connection {
     struct chatlog_targets targets;
     size_t next_target;
 
-    /* The frame that is being written: header, body, tail. */
     bool writing;
-    size_t written;
-    uint8_t header[CHATLOG_FRAME_HEADER_MAX];
-    uint8_t tail[8];
-    size_t tail_length;
-    const uint8_t *body;
-    size_t body_length;
-    uint8_t *orphan; /* the body, when nobody else owns it any more */
+    struct chatlog_outgoing frame; /* that is being written */
+    size_t written;                /* of it */
+    uint8_t *orphan;               /* the body, when nobody else owns it any more */
 
     /* What is being read. */
     uint8_t buffer[CHATLOG_READ_BUFFER_BYTES];
@@ -53,12 +59,13 @@ struct chatlog_connection {
     uint8_t *reply; /* NULL: there was no memory for it, it is skipped */
     size_t reply_length;
     size_t reply_got;
+    uint8_t *delivered; /* the last reply, when it is not in the buffer */
 };
 
 /* One reply. */
 struct chatlog_incoming {
     uint32_t id;
-    uint8_t *body; /* the receiver's, chatlog_memory_free; NULL: there was no memory for it */
+    const uint8_t *body; /* valid until the next read() or drop(); NULL: there was no memory for it */
     size_t length;
 };
 
@@ -75,10 +82,15 @@ void chatlog_connection_work(struct chatlog_connection *connection, int64_t now_
 /* Dials now instead of later, unless it has only just failed. */
 void chatlog_connection_hurry(struct chatlog_connection *connection, int64_t now_us);
 
-/* Begins to write a frame; only while up and not writing. The body stays the caller's, who keeps it until flush() has
- * returned 1, or drop() or forget() was called. */
-void chatlog_connection_begin(struct chatlog_connection *connection, uint32_t id, const uint8_t *body,
-                              size_t body_length, const uint8_t *tail, size_t tail_length);
+/* A frame's header; body and tail are filled already. */
+void chatlog_connection_put_header(const struct chatlog_connection *connection, uint32_t id,
+                                   struct chatlog_outgoing *frame);
+
+/* Writes frames; only while up and not writing, 1 to CHATLOG_OUTGOING_MAX. Returns as flush(). *ret_count: how many are
+ * written whole. With 0, the next one is the one being written from then on, of which perhaps nothing is written yet:
+ * its sender keeps the body until flush() has returned 1, or drop() or forget() was called. The rest is forgotten. */
+int chatlog_connection_write(struct chatlog_connection *connection, const struct chatlog_outgoing *frames, size_t count,
+                             size_t *ret_count);
 
 /* 1: nothing is left to write; 0: the socket is full; -1: the connection is lost, call drop(). */
 int chatlog_connection_flush(struct chatlog_connection *connection);

@@ -15,6 +15,8 @@
 enum {
     TAG_PAYLOAD = 2 << 3 | 2, /* Request.payload, length-delimited */
     TAG_TIMEOUT = 3 << 3 | 0, /* Request.timeout_ms, varint */
+    TAG_ANSWER = 5 << 3 | 2,  /* Response.payload, length-delimited */
+    TAG_REPLAYED = 6 << 3 | 0,
     VARINT_BYTES_MAX = 10,
 };
 
@@ -135,9 +137,38 @@ static int fill_error(const Chatlog__V1__Response *response, struct chatlog_erro
     return (int)code;
 }
 
+/* A success as chatlogd writes it: replayed or nothing, then the payload or nothing. False: it may be one of another
+ * form, or something else. */
+static bool decode_success(const uint8_t *bytes, size_t length, struct chatlog_answer *ret_answer)
+{
+    size_t at = 0;
+    bool replayed = length >= 2 && bytes[0] == TAG_REPLAYED && bytes[1] == 1;
+    if (replayed)
+        at = 2;
+    size_t payload_length = 0;
+    if (at < length) {
+        if (bytes[at++] != TAG_ANSWER)
+            return false;
+        unsigned shift = 0;
+        do {
+            if (at == length || shift > 28)
+                return false;
+            payload_length |= (size_t)(bytes[at] & 0x7f) << shift;
+            shift += 7;
+        } while (bytes[at++] >= 0x80);
+    }
+    if (payload_length != length - at)
+        return false;
+    *ret_answer =
+        (struct chatlog_answer){.payload = bytes + at, .payload_length = payload_length, .replayed = replayed};
+    return true;
+}
+
 int chatlog_envelope_decode(const void *bytes, size_t length, struct chatlog_answer *ret_answer,
                             struct chatlog_error *error)
 {
+    if (decode_success(bytes, length, ret_answer))
+        return 0;
     struct chatlog_arena *memory;
     ProtobufCMessage *message;
     int code = chatlog_envelope_unpack(&chatlog__v1__response__descriptor, bytes, length, &memory, &message, error);

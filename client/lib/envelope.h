@@ -32,14 +32,14 @@ size_t chatlog_envelope_encode_timeout(uint32_t timeout_ms, uint8_t ret_bytes[st
 
 /* A Response of code OK. */
 struct chatlog_answer {
-    struct chatlog_arena *memory; /* of payload */
-    const uint8_t *payload;       /* followed by a NUL that does not count */
+    struct chatlog_arena *memory; /* of payload; NULL: that is part of the bytes it was decoded from */
+    const uint8_t *payload;
     size_t payload_length;
     bool replayed;
 };
 
-/* Decodes a Response, whoever sent it. Returns 0 with *ret_answer filled, which the caller frees; else the code that
- * was answered, or INTERNAL / REPLY_MALFORMED, or RESOURCE_EXHAUSTED / CLIENT_MEMORY. */
+/* Decodes a Response, whoever sent it. Returns 0 with *ret_answer filled, whose memory the caller frees; else the code
+ * that was answered, or INTERNAL / REPLY_MALFORMED, or RESOURCE_EXHAUSTED / CLIENT_MEMORY. */
 int chatlog_envelope_decode(const void *bytes, size_t length, struct chatlog_answer *ret_answer,
                             struct chatlog_error *error);
 

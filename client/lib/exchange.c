@@ -179,10 +179,12 @@ void chatlog_exchange_answer(struct chatlog_exchange *exchange, const uint8_t *b
     struct chatlog_answer answer;
     struct chatlog_error error;
     int code = body != NULL ? chatlog_envelope_decode(body, length, &answer, &error) : chatlog_error_memory(&error);
-    if (code == 0)
-        succeed(exchange, &answer);
-    else
+    if (code != 0) {
         refused(exchange, &error);
+        return;
+    }
+    succeed(exchange, &answer);
+    chatlog_arena_free(answer.memory);
 }
 
 /* ---- The beginning ---------------------------------------------------------------------------------------------- */

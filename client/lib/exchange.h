@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* Called once, on the scheduler's thread. answer is NULL when the call failed, and then error is set; else the answer's
- * memory now belongs to the callee. */
+/* Called once, on the scheduler's thread. answer is NULL when the call failed, and then error is set; else the answer
+ * is valid only during the call. */
 typedef void chatlog_exchange_done(void *arg, const struct chatlog_answer *answer, const struct chatlog_error *error);
 
 enum chatlog_exchange_state {

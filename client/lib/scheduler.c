@@ -13,7 +13,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { REPLIES_A_ROUND = 256 }; /* read before deadlines are looked at again */
+enum {
+    REPLIES_A_ROUND = 256,    /* read before deadlines are looked at again */
+    WRITE_BYTES = 256 * 1024, /* about what is written with one call */
+};
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -151,32 +154,64 @@ static void lose_connection(struct chatlog_scheduler *scheduler, int64_t now_us)
     }
 }
 
-static void begin_next(struct chatlog_scheduler *scheduler, int64_t now_us)
+/* Takes the next in line on the wire. */
+static struct chatlog_exchange *begin_next(struct chatlog_scheduler *scheduler, int64_t now_us,
+                                           struct chatlog_outgoing *ret_frame)
 {
     struct chatlog_exchange *exchange = TAILQ_FIRST(&scheduler->waiting);
     TAILQ_REMOVE(&scheduler->waiting, exchange, queue);
     struct chatlog_slot *slot = take_slot(scheduler, exchange);
     int64_t left_ms = (exchange->deadline_us - now_us + 999) / 1000;
-    uint8_t timeout[CHATLOG_TIMEOUT_BYTES];
-    size_t timeout_length = chatlog_envelope_encode_timeout(left_ms < 1 ? 1 : (uint32_t)left_ms, timeout);
+    ret_frame->tail_length = chatlog_envelope_encode_timeout(left_ms < 1 ? 1 : (uint32_t)left_ms, ret_frame->tail);
+    ret_frame->body = exchange->envelope;
+    ret_frame->body_length = exchange->envelope_length;
+    chatlog_connection_put_header(&scheduler->connection, slot->id, ret_frame);
     exchange->attempts++;
-    scheduler->writing = exchange;
-    chatlog_connection_begin(&scheduler->connection, slot->id, exchange->envelope, exchange->envelope_length, timeout,
-                             timeout_length);
+    return exchange;
+}
+
+/* Back to the front of the line: nothing of it was written. */
+static void step_back(struct chatlog_scheduler *scheduler, struct chatlog_exchange *exchange)
+{
+    free_slot(scheduler, exchange);
+    exchange->attempts--;
+    exchange->state = EXCHANGE_WAITING;
+    TAILQ_INSERT_HEAD(&scheduler->waiting, exchange, queue);
+}
+
+/* Writes as many as may be on the wire and fit into one call. Returns as chatlog_connection_flush(). */
+static int write_next(struct chatlog_scheduler *scheduler, int64_t now_us)
+{
+    struct chatlog_outgoing frames[CHATLOG_OUTGOING_MAX];
+    struct chatlog_exchange *begun[CHATLOG_OUTGOING_MAX];
+    size_t count = 0;
+    size_t bytes = 0;
+    while (count < CHATLOG_OUTGOING_MAX && bytes < WRITE_BYTES && !TAILQ_EMPTY(&scheduler->waiting) &&
+           scheduler->slots_taken < CHATLOG_SLOTS) {
+        begun[count] = begin_next(scheduler, now_us, &frames[count]);
+        bytes += begun[count++]->envelope_length;
+    }
+    size_t written;
+    int result = chatlog_connection_write(&scheduler->connection, frames, count, &written);
+    size_t kept = written + (result == 0);
+    if (result == 0)
+        scheduler->writing = begun[written];
+    while (count > kept)
+        step_back(scheduler, begun[--count]);
+    return result;
 }
 
 /* Returns false when the connection is lost. */
 static bool write_all(struct chatlog_scheduler *scheduler, int64_t now_us)
 {
-    for (;;) {
-        int result = chatlog_connection_flush(&scheduler->connection);
-        if (result != 1)
-            return result == 0;
+    int result = chatlog_connection_flush(&scheduler->connection);
+    while (result == 1) {
         scheduler->writing = NULL;
         if (TAILQ_EMPTY(&scheduler->waiting) || scheduler->slots_taken == CHATLOG_SLOTS)
             return true;
-        begin_next(scheduler, now_us);
+        result = write_next(scheduler, now_us);
     }
+    return result == 0;
 }
 
 static void deliver(struct chatlog_scheduler *scheduler, const struct chatlog_incoming *incoming)
@@ -188,7 +223,6 @@ static void deliver(struct chatlog_scheduler *scheduler, const struct chatlog_in
         take_out(scheduler, exchange);
         chatlog_exchange_answer(exchange, incoming->body, incoming->length);
     }
-    chatlog_memory_free(incoming->body);
 }
 
 /* 1: there may be more; 0: all is read; -1: the connection is lost. */

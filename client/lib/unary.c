@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <string.h>
 
 /* A thread that waits. The scheduler's timer keeps the deadline, so the wait itself has none. */
 struct waiter {
@@ -18,14 +19,31 @@ struct waiter {
     struct chatlog_error error; /* code OK: the answer is there */
 };
 
+/* The answer with a payload in memory of its own. */
+static int keep_answer(const struct chatlog_answer *answer, struct chatlog_answer *ret_answer)
+{
+    struct chatlog_arena *memory = chatlog_arena_new(SIZE_MAX);
+    ProtobufCAllocator *allocator = memory != NULL ? chatlog_arena_allocator(memory) : NULL;
+    uint8_t *payload = allocator != NULL ? allocator->alloc(allocator->allocator_data, answer->payload_length) : NULL;
+    if (payload == NULL) {
+        chatlog_arena_free(memory);
+        return -1;
+    }
+    memcpy(payload, answer->payload, answer->payload_length);
+    *ret_answer = *answer;
+    ret_answer->memory = memory;
+    ret_answer->payload = payload;
+    return 0;
+}
+
 static void wake(void *arg, const struct chatlog_answer *answer, const struct chatlog_error *error)
 {
     struct waiter *waiter = arg;
     pthread_mutex_lock(&waiter->lock);
-    if (answer != NULL)
-        waiter->answer = *answer;
-    else
+    if (answer == NULL)
         waiter->error = *error;
+    else if (keep_answer(answer, &waiter->answer) != 0)
+        chatlog_error_memory(&waiter->error);
     waiter->done = true;
     pthread_cond_signal(&waiter->ended);
     pthread_mutex_unlock(&waiter->lock);
@@ -95,7 +113,6 @@ int chatlog_unary_unpack(enum chatlog_method_id method, const struct chatlog_ans
     ProtobufCMessage *message;
     int code = chatlog_envelope_unpack(chatlog_method_get(method)->reply, answer->payload, answer->payload_length,
                                        &memory, &message, error);
-    chatlog_arena_free(answer->memory);
     if (code == 0)
         *ret_result = (struct chatlog_result){memory, message, answer->replayed};
     return code;
@@ -112,5 +129,9 @@ int chatlog_unary_call(struct chatlog *client, enum chatlog_method_id method, co
     struct chatlog_answer answer;
     if (code == 0)
         code = chatlog_unary_wait(client, &call, options, &answer, error);
-    return code != 0 ? code : chatlog_unary_unpack(method, &answer, ret_result, error);
+    if (code != 0)
+        return code;
+    code = chatlog_unary_unpack(method, &answer, ret_result, error);
+    chatlog_arena_free(answer.memory);
+    return code;
 }

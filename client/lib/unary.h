@@ -28,7 +28,7 @@ int chatlog_unary_start(struct chatlog *client, enum chatlog_method_id method, c
                         const struct chatlog_call_options *options, chatlog_exchange_done *done, void *arg,
                         struct chatlog_error *error);
 
-/* Unpacks the response and frees the answer's memory, on failure too. */
+/* Unpacks the response; the answer stays the caller's. */
 int chatlog_unary_unpack(enum chatlog_method_id method, const struct chatlog_answer *answer,
                          struct chatlog_result *ret_result, struct chatlog_error *error);
 

@@ -52,6 +52,25 @@ void *arena_alloc(struct arena *arena, size_t size)
     return memset(memory, 0, size);
 }
 
+void arena_reset(struct arena *arena, size_t cap)
+{
+    struct arena_block *kept = NULL;
+    while (arena->blocks) {
+        struct arena_block *block = arena->blocks;
+        arena->blocks = block->next;
+        if (!kept && block->capacity == ARENA_BLOCK_BYTES) {
+            kept = block;
+        } else {
+            free(block);
+        }
+    }
+    if (kept) {
+        kept->next = NULL;
+        kept->used = 0;
+    }
+    *arena = (struct arena){.blocks = kept, .cap = cap};
+}
+
 void arena_free(struct arena *arena)
 {
     while (arena->blocks) {

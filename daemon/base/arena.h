@@ -17,6 +17,10 @@ struct arena arena_new(size_t cap);
 /* Returns size zeroed bytes, aligned for any type, or NULL when the cap or memory is reached. */
 void *arena_alloc(struct arena *arena, size_t size);
 
+/* Releases what was handed out, for the next use with another cap. Keeps one block of at most 4 KiB, so that a small
+ * request needs no memory of the system. */
+void arena_reset(struct arena *arena, size_t cap);
+
 void arena_free(struct arena *arena);
 
 #endif

@@ -110,16 +110,21 @@ static size_t varint_size(uint64_t value)
     return size;
 }
 
-void wire_put_varint(struct buffer *out, uint64_t value)
+static size_t varint_write(uint64_t value, uint8_t *bytes)
 {
-    uint8_t bytes[VARINT_MAX_BYTES];
     size_t size = 0;
     while (value >= 0x80) {
         bytes[size++] = (uint8_t)(value | 0x80);
         value >>= 7;
     }
     bytes[size++] = (uint8_t)value;
-    buffer_append(out, bytes, size);
+    return size;
+}
+
+void wire_put_varint(struct buffer *out, uint64_t value)
+{
+    uint8_t bytes[VARINT_MAX_BYTES];
+    buffer_append(out, bytes, varint_write(value, bytes));
 }
 
 static uint64_t tag_of(uint32_t number, enum wire_type type)
@@ -131,8 +136,9 @@ static uint64_t tag_of(uint32_t number, enum wire_type type)
 void wire_put_uint(struct buffer *out, uint32_t number, uint64_t value)
 {
     if (value) {
-        wire_put_varint(out, tag_of(number, WIRE_VARINT));
-        wire_put_varint(out, value);
+        uint8_t bytes[2 * VARINT_MAX_BYTES];
+        size_t size = varint_write(tag_of(number, WIRE_VARINT), bytes);
+        buffer_append(out, bytes, size + varint_write(value, bytes + size));
     }
 }
 
@@ -151,8 +157,14 @@ void wire_put_element(struct buffer *out, uint32_t number, struct span bytes)
 
 void wire_put_header(struct buffer *out, uint32_t number, size_t size)
 {
-    wire_put_varint(out, tag_of(number, WIRE_BYTES));
-    wire_put_varint(out, size);
+    uint8_t bytes[WIRE_HEADER_MAX];
+    buffer_append(out, bytes, wire_header(number, size, bytes));
+}
+
+size_t wire_header(uint32_t number, size_t size, uint8_t *ret_bytes)
+{
+    size_t tag_size = varint_write(tag_of(number, WIRE_BYTES), ret_bytes);
+    return tag_size + varint_write(size, ret_bytes + tag_size);
 }
 
 size_t wire_element_size(uint32_t number, size_t size)

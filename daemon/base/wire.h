@@ -34,6 +34,10 @@ void wire_put_element(struct buffer *out, uint32_t number, struct span bytes);
 /* Appends only the tag and the length of such a field; the caller appends `size` bytes after it. */
 void wire_put_header(struct buffer *out, uint32_t number, size_t size);
 
+/* The same to memory. Returns how many bytes it wrote, at most WIRE_HEADER_MAX. */
+enum { WIRE_HEADER_MAX = 15 };
+size_t wire_header(uint32_t number, size_t size, uint8_t *ret_bytes);
+
 /* How many bytes wire_put_element would append. */
 size_t wire_element_size(uint32_t number, size_t size);
 

@@ -29,6 +29,7 @@ const struct store_pair *call_pairs(struct call *call, size_t count, ProtobufCMe
 
 void reply_records(struct call *call, struct store_result *result)
 {
+    buffer_free(&call->payload);
     call->payload = result->records;
     result->records = (struct buffer){0};
 }

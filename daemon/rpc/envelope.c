@@ -78,10 +78,17 @@ int envelope_decode(struct span request, const struct limits *limits, struct env
     return 0;
 }
 
-void envelope_put_payload(struct buffer *out, struct span payload, bool replayed)
+size_t envelope_put_head(uint8_t head[static ENVELOPE_HEAD_BYTES], size_t payload_size, bool replayed)
 {
-    wire_put_bytes(out, RESPONSE_PAYLOAD, payload);
-    wire_put_uint(out, RESPONSE_REPLAYED, replayed);
+    size_t size = 0;
+    if (replayed) {
+        head[size++] = RESPONSE_REPLAYED << 3;
+        head[size++] = 1;
+    }
+    if (payload_size > 0) {
+        size += wire_header(RESPONSE_PAYLOAD, payload_size, head + size);
+    }
+    return size;
 }
 
 static void put_detail(struct buffer *out, const struct error_detail *detail)

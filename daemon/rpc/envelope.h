@@ -17,8 +17,11 @@ struct envelope {
 int envelope_decode(struct span request, const struct limits *limits, struct envelope *ret_envelope,
                     struct error *error);
 
-/* Appends the Response of a call that succeeded. */
-void envelope_put_payload(struct buffer *out, struct span payload, bool replayed);
+enum { ENVELOPE_HEAD_BYTES = 16 };
+
+/* Fills `head` with the Response of a call that succeeded but for the bytes of its payload, which come last. Returns
+ * its length. */
+size_t envelope_put_head(uint8_t head[static ENVELOPE_HEAD_BYTES], size_t payload_size, bool replayed);
 
 /* Appends the Response of a call that failed. */
 void envelope_put_error(struct buffer *out, const struct error *error);

@@ -14,6 +14,7 @@ enum {
     /* What 1,000 unpacked messages of 64 metadata pairs need beside their text; the text counts twice at most. */
     UNPACKED_BYTES = 16 * 1024 * 1024,
     STOPPING_RETRY_MS = 1000,
+    REPLY_KEEP_BYTES = 256,
 };
 
 struct rpc {
@@ -25,14 +26,15 @@ struct rpc {
     atomic_bool stopping;
 };
 
-/* One request on its way, from rpc_handle to its answer. Its memory is bounded by the arena's cap. */
+/* One request on its way, from rpc_handle to its answer. Its memory is bounded by the arena's cap; what is kept for the
+ * next one, by the arena's block and REPLY_KEEP_BYTES. */
 struct rpc_call {
     struct call call;
     struct rpc *rpc;
     struct envelope envelope;
     const struct method *method; /* NULL until found */
     struct method_count *count;  /* NULL until found */
-    void (*done)(void *arg, struct span response);
+    void (*done)(void *arg, const struct rpc_response *response);
     void *arg;
 };
 
@@ -95,6 +97,15 @@ static void defect_note(const struct rpc_call *rpc_call)
     }
 }
 
+/* Keeps little memory for the next payload. */
+static void payload_clear(struct call *call)
+{
+    if (call->payload.capacity > REPLY_KEEP_BYTES) {
+        buffer_free(&call->payload);
+    }
+    buffer_clear(&call->payload);
+}
+
 /* The one place that answers. rc is 0, or negative with the error in call.error. */
 static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
 {
@@ -103,25 +114,25 @@ static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
         rc = error_set(&call->error, ERROR_MEMORY_SHORT, "no memory for the reply");
         error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
     }
-    struct buffer response = {0};
     if (rc) {
-        envelope_put_error(&response, &call->error);
-    } else {
-        envelope_put_payload(&response, buffer_span(&call->payload), replayed);
+        payload_clear(call);
+        envelope_put_error(&call->payload, &call->error);
+        defect_note(rpc_call);
     }
     if (rpc_call->count) {
         atomic_fetch_add_explicit(&rpc_call->count->calls, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&rpc_call->count->errors, rc ? 1 : 0, memory_order_relaxed);
     }
-    if (rc) {
-        defect_note(rpc_call);
-    }
-    buffer_append(&response, NULL, 0); /* a success without payload has no bytes, but has an address */
-    rpc_call->done(rpc_call->arg, response.failed ? span_of(NULL, 0) : buffer_span(&response));
-    buffer_free(&response);
-    buffer_free(&call->payload);
-    arena_free(&call->arena);
-    free(rpc_call);
+    arena_reset(&call->arena, 0);
+    uint8_t head[ENVELOPE_HEAD_BYTES];
+    size_t head_size = rc ? 0 : envelope_put_head(head, call->payload.size, replayed);
+    struct rpc_response response = {
+        .failed = call->payload.failed,
+        .more = call->op.more,
+        .head = span_of(head, head_size),
+        .body = &call->payload,
+    };
+    rpc_call->done(rpc_call->arg, &response); /* rpc_call may be another request's from here on */
 }
 
 static void store_answered(struct store_op *op, const struct error *error, struct store_result *result)
@@ -148,7 +159,8 @@ static void allocator_free(void *arena, void *memory)
     (void)arena, (void)memory; /* all at once, with the arena */
 }
 
-/* Validates the payload, unpacks it into the arena and lets the method check it. */
+/* Validates the payload, unpacks it into the arena and lets the method check it. The fingerprint is wanted only of a
+ * request that may be met again. */
 static int payload_unpack(struct rpc_call *rpc_call, struct fingerprint *fingerprint)
 {
     struct call *call = &rpc_call->call;
@@ -159,7 +171,7 @@ static int payload_unpack(struct rpc_call *rpc_call, struct fingerprint *fingerp
     if (rc) {
         return rc;
     }
-    call->arena = arena_new(2 * payload.size + UNPACKED_BYTES);
+    call->arena.cap = 2 * payload.size + UNPACKED_BYTES;
     ProtobufCAllocator allocator = {allocator_alloc, allocator_free, &call->arena};
     call->request = protobuf_c_message_unpack(method->request, &allocator, payload.size, payload.data);
     if (!call->request) {
@@ -213,7 +225,7 @@ static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t re
         return error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
     }
     struct fingerprint fingerprint = {0};
-    rc = payload_unpack(rpc_call, &fingerprint);
+    rc = payload_unpack(rpc_call, rpc_call->envelope.request_id.size > 0 ? &fingerprint : NULL);
     if (rc) {
         return rc;
     }
@@ -227,21 +239,44 @@ static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t re
     return rc;
 }
 
-void rpc_handle(struct rpc *rpc, struct span request, int64_t received_us,
-                void (*done)(void *arg, struct span response), void *arg)
+struct rpc_call *rpc_call_new(struct rpc *rpc)
 {
     struct rpc_call *rpc_call = calloc(1, sizeof(*rpc_call));
-    if (!rpc_call) {
-        done(arg, span_of(NULL, 0));
-        return;
+    if (rpc_call) {
+        rpc_call->rpc = rpc;
     }
-    rpc_call->rpc = rpc;
-    rpc_call->call.service = &rpc->service;
+    return rpc_call;
+}
+
+struct rpc_call *rpc_call_free(struct rpc_call *rpc_call)
+{
+    if (rpc_call) {
+        buffer_free(&rpc_call->call.payload);
+        arena_free(&rpc_call->call.arena);
+        free(rpc_call);
+    }
+    return NULL;
+}
+
+/* As new, but for the memory it keeps. */
+static void call_reset(struct rpc_call *rpc_call)
+{
+    struct rpc *rpc = rpc_call->rpc;
+    payload_clear(&rpc_call->call);
+    struct call call = {.service = &rpc->service, .arena = rpc_call->call.arena, .payload = rpc_call->call.payload};
+    *rpc_call = (struct rpc_call){.rpc = rpc, .call = call};
+}
+
+void rpc_handle(struct rpc_call *rpc_call, struct span request, int64_t received_us,
+                void (*done)(void *arg, const struct rpc_response *response), void *arg)
+{
+    call_reset(rpc_call);
     rpc_call->done = done;
     rpc_call->arg = arg;
+    struct store *store = rpc_call->rpc->service.store;
     int rc = call_begin(rpc_call, request, received_us);
     if (rc == CALL_STORE) {
-        store_run(rpc->service.store, &rpc_call->call.op);
+        store_run(store, &rpc_call->call.op);
     } else {
         rpc_answer(rpc_call, rc, false);
     }

@@ -23,12 +23,25 @@ struct rpc_config {
 /* The config's pointers must outlive the rpc. NULL when memory is short. */
 struct rpc *rpc_new(const struct rpc_config *config);
 
-/* Answers one request: calls done exactly once with the encoded Response, perhaps before it returns, perhaps from
- * another thread. `request` must stay valid until then. `response` belongs to the caller of done and is valid only
- * during the call. Its data is NULL when memory is too short to say even that (a success may well have 0 bytes).
- * received_us is clock_monotonic_us. */
-void rpc_handle(struct rpc *rpc, struct span request, int64_t received_us,
-                void (*done)(void *arg, struct span response), void *arg);
+/* One request on its way: for one at a time, any number of times. Keeps about 5 KiB between them. */
+struct rpc_call;
+
+/* NULL when memory is short. */
+struct rpc_call *rpc_call_new(struct rpc *rpc);
+struct rpc_call *rpc_call_free(struct rpc_call *call);
+
+/* The encoded Response in two parts, so that what the store has put together is not copied. Valid only during done. */
+struct rpc_response {
+    bool failed; /* memory is too short to say even that: there are no bytes (a success may well have 0, too) */
+    bool more;   /* another answer follows at once on this thread: this one need not be sent before it */
+    struct span head;
+    struct buffer *body; /* may be taken away, leaving an empty one */
+};
+
+/* Answers one request: calls done exactly once, perhaps before it returns, perhaps from another thread. `request` must
+ * stay valid until then, and `call` is free for the next request from then on. received_us is clock_monotonic_us. */
+void rpc_handle(struct rpc_call *call, struct span request, int64_t received_us,
+                void (*done)(void *arg, const struct rpc_response *response), void *arg);
 
 /* From now on every new request is answered UNAVAILABLE / SHUTTING_DOWN; those under way go on. */
 void rpc_stop(struct rpc *rpc);

@@ -219,6 +219,9 @@ struct store_op {
     void (*done)(struct store_op *op, const struct error *error, struct store_result *result);
     void *arg; /* the caller's */
 
+    /* Set by the store before done: another operation is completed on this thread at once after this one. */
+    bool more;
+
     struct store_op *next; /* the store's */
 };
 

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+enum { NEWEST = 3 };
+
 /* The newest events are those of a migration. */
 static void assert_migration_told(const struct answer *events, size_t newest, uint32_t from, uint32_t to,
                                   uint64_t messages)
@@ -39,7 +41,7 @@ static void a_migration_is_told_in_the_audit_trail_which_stays(void **state)
     image_wait_migrated(client);
     const struct answer *events = events_of(client, NULL);
     assert_int_equal(events->count, 3);
-    assert_migration_told(events, 0, 1, 2, 4);
+    assert_migration_told(events, 0, 1, NEWEST, 4);
     client_close(client);
     struct store_migration down;
     struct error error = {0};
@@ -50,8 +52,8 @@ static void a_migration_is_told_in_the_audit_trail_which_stays(void **state)
     client_open(client);
     events = events_of(client, NULL);
     assert_int_equal(events->count, 5);
-    assert_migration_told(events, 0, 2, 1, 4);
-    assert_migration_told(events, 2, 1, 2, 4);
+    assert_migration_told(events, 0, NEWEST, 1, 4);
+    assert_migration_told(events, 2, 1, NEWEST, 4);
     assert_events(client, "alice", "POP_MESSAGES  alice/thread 5-5 1 \n");
 }
 

@@ -105,12 +105,22 @@ struct waiter {
     Chatlog__V1__Response *response;
 };
 
-static void response_take(void *arg, struct span bytes)
+Chatlog__V1__Response *rpc_unpack(const struct rpc_response *response)
+{
+    assert_false(response->failed);
+    struct buffer bytes = {0};
+    buffer_append(&bytes, response->head.data, response->head.size);
+    buffer_append(&bytes, response->body->data, response->body->size);
+    Chatlog__V1__Response *unpacked = chatlog__v1__response__unpack(NULL, bytes.size, bytes.data);
+    buffer_free(&bytes);
+    return unpacked;
+}
+
+static void response_take(void *arg, const struct rpc_response *response)
 {
     struct waiter *waiter = arg;
-    assert_non_null(bytes.data); /* also of a success that has no bytes */
     pthread_mutex_lock(&waiter->mutex);
-    waiter->response = chatlog__v1__response__unpack(NULL, bytes.size, bytes.data);
+    waiter->response = rpc_unpack(response);
     pthread_cond_signal(&waiter->answered);
     pthread_mutex_unlock(&waiter->mutex);
 }
@@ -118,12 +128,15 @@ static void response_take(void *arg, struct span bytes)
 Chatlog__V1__Response *rpc_send(struct rpc_fixture *fixture, struct span request)
 {
     struct waiter waiter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL};
-    rpc_handle(fixture->rpc, request, clock_monotonic_us(), response_take, &waiter);
+    struct rpc_call *call = rpc_call_new(fixture->rpc);
+    assert_non_null(call);
+    rpc_handle(call, request, clock_monotonic_us(), response_take, &waiter);
     pthread_mutex_lock(&waiter.mutex);
     while (!waiter.response) {
         pthread_cond_wait(&waiter.answered, &waiter.mutex);
     }
     pthread_mutex_unlock(&waiter.mutex);
+    rpc_call_free(call);
     return waiter.response;
 }
 

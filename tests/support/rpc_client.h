@@ -39,6 +39,8 @@ void rpc_fixture_open(struct rpc_fixture *fixture);
 struct buffer fields_encode(const struct field *fields);
 
 /* Sends the bytes of a Request, waits for the Response. Free it with chatlog__v1__response__free_unpacked. */
+Chatlog__V1__Response *rpc_unpack(const struct rpc_response *response);
+
 Chatlog__V1__Response *rpc_send(struct rpc_fixture *fixture, struct span request);
 
 /* Calls "chatlog.v1.HistoryService/" + method, or the method itself when it has a '/'. request_id may be NULL. */

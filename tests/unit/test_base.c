@@ -60,6 +60,26 @@ static void an_arena_gives_zeroed_aligned_memory_up_to_its_cap(void **state)
     assert_int_equal(arena.used, 0);
 }
 
+static void an_arena_that_is_reset_gives_zeros_again_up_to_its_new_cap(void **state)
+{
+    (void)state;
+    struct arena arena = arena_new(100000);
+    uint8_t *first = arena_alloc(&arena, 100);
+    uint8_t *large = arena_alloc(&arena, 50000);
+    assert_non_null(first);
+    assert_non_null(large);
+    memset(first, 0xff, 100);
+    arena_reset(&arena, 200);
+    assert_int_equal(arena.used, 0);
+    uint8_t *again = arena_alloc(&arena, 100);
+    assert_non_null(again);
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(again[i], 0);
+    }
+    assert_null(arena_alloc(&arena, 100));
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -67,6 +87,7 @@ int main(void)
         cmocka_unit_test(an_error_keeps_its_sentence_and_two_numbers),
         cmocka_unit_test(a_long_sentence_is_cut_not_overrun),
         cmocka_unit_test(an_arena_gives_zeroed_aligned_memory_up_to_its_cap),
+        cmocka_unit_test(an_arena_that_is_reset_gives_zeros_again_up_to_its_new_cap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -202,10 +202,10 @@ static void a_repeated_change_is_answered_as_the_first_time_and_made_once(void *
     chatlog__v1__response__free_unpacked(renamed, NULL);
 }
 
-static void answer_ignore(void *arg, struct span response)
+static void answer_keep(void *arg, const struct rpc_response *response)
 {
     Chatlog__V1__Response **ret = arg;
-    *ret = chatlog__v1__response__unpack(NULL, response.size, response.data);
+    *ret = rpc_unpack(response);
 }
 
 static void a_request_whose_time_is_over_is_not_begun(void **state)
@@ -213,7 +213,10 @@ static void a_request_whose_time_is_over_is_not_begun(void **state)
     struct rpc_fixture *fixture = *state;
     struct buffer bytes = fields_encode((struct field[]){{1, .text = CHECK_METHOD}, {3, .value = 1}, {0}});
     Chatlog__V1__Response *response = NULL;
-    rpc_handle(fixture->rpc, buffer_span(&bytes), -1000000, answer_ignore, &response);
+    struct rpc_call *call = rpc_call_new(fixture->rpc);
+    assert_non_null(call);
+    rpc_handle(call, buffer_span(&bytes), -1000000, answer_keep, &response);
+    rpc_call_free(call);
     assert_non_null(response);
     assert_string_equal(response->reason, "DEADLINE_PASSED");
     assert_int_equal(response->code, 4);

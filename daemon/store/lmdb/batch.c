@@ -106,6 +106,19 @@ void batch_answer_one(struct batch *batch, size_t index, int rc)
     slot_clear(slot);
 }
 
+void batch_answer_all(struct batch *batch, int rc)
+{
+    size_t last = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct batch_slot *slot = &batch->slots[i];
+        last = rc || slot->rc || !slot->waits ? i : last;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->slots[i].op->more = i < last;
+        batch_answer_one(batch, i, rc);
+    }
+}
+
 static void forget_answer(struct batch *batch, struct store_op *op, const struct error *error,
                           struct store_result *result)
 {

@@ -50,6 +50,9 @@ void batch_redo_one(struct batch *batch, size_t index, struct work *work, bool h
 /* Answers one of them: by its own outcome, or, when rc is LMDB's error of the commit, with that. */
 void batch_answer_one(struct batch *batch, size_t index, int rc);
 
+/* The same for all of them, each of which says whether another follows. */
+void batch_answer_all(struct batch *batch, int rc);
+
 /* Answers the FORGET_USER operations of the user with this result. */
 void batch_answer_forgets(struct batch *batch, struct span user, struct store_result *result);
 

@@ -219,9 +219,7 @@ static void batch_run(struct writer *writer)
     if (rc && (folded || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
-        for (size_t i = 0; i < writer->batch.count; i++) {
-            batch_answer_one(&writer->batch, i, rc);
-        }
+        batch_answer_all(&writer->batch, rc);
     }
     writer->last_batch_us = clock_monotonic_us();
 }
