@@ -8,9 +8,13 @@ static const char scheme[] = "Bearer ";
 
 enum { SCHEME_BYTES = sizeof(scheme) - 1 };
 
-void session_begin(struct session *session, struct authority *authority, const uid_t *uid)
+void session_begin(struct session *session, struct authority *authority, const struct session_peer *peer)
 {
-    *session = (struct session){.authority = authority, .peer = authority_peer(authority, uid)};
+    *session = (struct session){
+        .authority = authority,
+        .peer = authority_peer(authority, peer ? &peer->uid : NULL),
+        .pid = peer ? peer->pid : 0,
+    };
     pthread_mutex_init(&session->mutex, NULL);
 }
 

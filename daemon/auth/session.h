@@ -6,9 +6,16 @@
 
 #include <pthread.h>
 
+/* Of the process at the other end of a local socket, as it was when it connected. */
+struct session_peer {
+    uid_t uid;
+    pid_t pid;
+};
+
 struct session {
     struct authority *authority;
-    struct principal *peer; /* of a request without a token */
+    struct principal *peer; /* of a request without a token; never NULL */
+    pid_t pid;              /* 0: not known */
 
     /* The token of the last request that had one: the same bytes again are not verified again. At most
      * limits token_bytes. */
@@ -18,8 +25,8 @@ struct session {
     struct verified last;
 };
 
-/* uid: of the process at the other end of a local socket; NULL for TCP. */
-void session_begin(struct session *session, struct authority *authority, const uid_t *uid);
+/* peer NULL: TCP, or the kernel did not tell. */
+void session_begin(struct session *session, struct authority *authority, const struct session_peer *peer);
 
 /* No request of it may be under way. */
 void session_end(struct session *session);

@@ -1,6 +1,9 @@
 #include "rpc/dispatch.h"
 
 #include "history/methods.h"
+#include "rpc/authorize.h"
+
+#include <assert.h>
 
 #include <stdlib.h>
 
@@ -53,6 +56,7 @@ struct dispatch *dispatch_new(void)
     }
     for (size_t i = 0; i < GROUP_COUNT; i++) {
         for (const struct method *row = groups[i]; row->name; row++) {
+            assert(authorize_row_valid(row));
             dispatch->methods[dispatch->count++] = row;
         }
     }

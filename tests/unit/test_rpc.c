@@ -211,7 +211,7 @@ static void a_request_whose_time_is_over_is_not_begun(void **state)
     struct rpc_fixture *fixture = *state;
     struct buffer bytes = fields_encode((struct field[]){{1, .text = CHECK_METHOD}, {3, .value = 1}, {0}});
     Chatlog__V1__Response *response = NULL;
-    rpc_handle(fixture->rpc, buffer_span(&bytes), -1000000, answer_ignore, &response);
+    rpc_handle(fixture->rpc, &fixture->session, buffer_span(&bytes), -1000000, answer_ignore, &response);
     assert_non_null(response);
     assert_string_equal(response->reason, "DEADLINE_PASSED");
     assert_int_equal(response->code, 4);
