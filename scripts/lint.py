@@ -45,7 +45,8 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"daemon/history/", BASE, LIMITS, GENERATED, STORE, r'"history/\w+\.h"', r'"auth/scope\.h"',
      r"<openssl/(crypto|hmac)\.h>"),
     (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(auth|history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
-    (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"auth/(authority|session)\.h"', r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
+    (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"auth/(authority|session)\.h"',
+     r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
     (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"',
      r'"auth/(peer_map|token_keys)\.h"', r"<ini\.h>"),
     (r"daemon/main\.c$", BASE, LIMITS, r'"(store/store|rpc/rpc|server|config|migrate_command)\.h"',
@@ -67,7 +68,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"tests/migration/", TEST, PUBLIC, BASE, GENERATED, r'"store/\w+\.h"'),
     (r"tests/fuzz/", TEST, BASE, LIMITS, GENERATED, r'"fuzz/fuzz\.h"', r'"(auth|store|history|rpc)/[\w/]+\.h"',
      r'"config\.h"'),
-    (r"tests/identity/", TEST, PUBLIC, BASE, GENERATED, r'"(history|identity)/\w+\.h"'),
+    (r"tests/identity/", TEST, PUBLIC, BASE, GENERATED, r'"(auth|history|identity)/\w+\.h"'),
     (r"tests/integration/", TEST, PUBLIC, r'"\w+\.h"'),
 ]]
 
@@ -231,7 +232,8 @@ def unregistered_test(tree):
             yield path, 1, "tests/fuzz/CMakeLists.txt does not find a fuzz target here"
         if re.fullmatch(r"tests/(unit|store|integration)/.+\.c", path) and not is_test:
             yield path, 1, "tests/CMakeLists.txt takes only test_*.c from here; helpers go to tests/support"
-        is_found = re.fullmatch(r"tests/((unit|store|integration|migration)/\w+\.c|(cli|migration)/\w+\.py)", path)
+        is_found = re.fullmatch(r"tests/((unit|store|integration|identity|migration)/\w+\.c|(cli|migration)/\w+\.py)",
+                                path)
         if is_test and not is_found:
             yield path, 1, "tests/CMakeLists.txt does not find a test here"
         is_python = folder in ("tests/cli", "tests/migration") and name.endswith(".py")

@@ -62,8 +62,8 @@ class TokenTest(DaemonTest):
         self.assertIn("CHATLOG_TOKEN", self.fails("stats", code=USAGE, token="a\tb"))
 
     def test_a_wrong_command_line_is_told(self):
-        for arguments, told in (((), "--key KID"), (("--key", "k:RS256:/f"), "--key KID"), (("--key", "k"), "--key KID"),
-                                (("--key", "k:HS256:/f"), "--user"),
+        for arguments, told in (((), "--key KID"), (("--key", "k:RS256:/f"), "--key KID"),
+                                (("--key", "k"), "--key KID"), (("--key", "k:HS256:/f"), "--user"),
                                 (("--key", "k:HS256:/f", "--user", "a", "--scope", "all"), "--scope takes")):
             result = run("token", *arguments)
             self.assertEqual(result.returncode, USAGE)

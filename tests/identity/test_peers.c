@@ -5,15 +5,18 @@
 #include "support/directory.h"
 #include "support/made_token.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -203,6 +206,58 @@ static void a_token_takes_the_place_of_the_unix_user_for_better_or_worse(void **
     chatlog_close(client);
 }
 
+struct caller {
+    pthread_t thread;
+    struct chatlog *client;
+    atomic_bool *over;
+    unsigned calls[2]; /* as ann, and refused because the token was bob's */
+    unsigned wrong;
+};
+
+static void *call_as_ann(void *arg)
+{
+    struct caller *caller = arg;
+    while (!*caller->over) {
+        struct chatlog_error error = {.reason = ""};
+        bool foreign = say(caller->client, "ann", &error) != 0;
+        caller->calls[foreign]++;
+        caller->wrong += foreign && strcmp(error.reason, "USER_FOREIGN") != 0;
+    }
+    return NULL;
+}
+
+static void a_token_may_be_replaced_while_other_threads_call(void **state)
+{
+    enum { THREADS = 3, REPLACED = 300 };
+    const struct keyed *keyed = *state;
+    atomic_bool over = false;
+    struct caller callers[THREADS];
+    char *tokens[2];
+    static const char *const users[] = {"ann", "bob"};
+    for (size_t i = 0; i < 2; i++) {
+        tokens[i] =
+            made_token_for("HS256", "a", users[i], "history:write", "chatlogd", 600, MADE_HS256, keyed->keys[0].secret);
+    }
+    struct chatlog *client = client_of(keyed->tcp_url, tokens[0]);
+    for (size_t i = 0; i < THREADS; i++) {
+        callers[i] = (struct caller){.client = client, .over = &over};
+        assert_int_equal(pthread_create(&callers[i].thread, NULL, call_as_ann, &callers[i]), 0);
+    }
+    for (size_t i = 0; i < REPLACED; i++) {
+        assert_int_equal(chatlog_set_token(client, tokens[i % 2], NULL), 0);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    over = true;
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(callers[i].thread, NULL);
+        assert_int_equal(callers[i].wrong, 0);
+        assert_true(callers[i].calls[0] > 0 && callers[i].calls[1] > 0);
+    }
+    chatlog_close(client);
+    free(tokens[0]);
+    free(tokens[1]);
+}
+
 static void over_tcp_only_health_is_answered_without_a_token(void **state)
 {
     const struct keyed *keyed = *state;
@@ -309,6 +364,8 @@ int main(void)
         cmocka_unit_test(a_peer_line_makes_a_unix_user_what_it_says_and_no_more),
         cmocka_unit_test(a_unix_user_that_no_line_names_is_refused_and_told_what_to_do),
         cmocka_unit_test_setup_teardown(a_token_takes_the_place_of_the_unix_user_for_better_or_worse, keyed_set_up,
+                                        keyed_tear_down),
+        cmocka_unit_test_setup_teardown(a_token_may_be_replaced_while_other_threads_call, keyed_set_up,
                                         keyed_tear_down),
         cmocka_unit_test_setup_teardown(over_tcp_only_health_is_answered_without_a_token, keyed_set_up,
                                         keyed_tear_down),

@@ -51,7 +51,7 @@ static char *part_put(char *out, const void *data, size_t size)
 {
     char *start = out;
     out += EVP_EncodeBlock((unsigned char *)out, data, (int)size);
-    while (out[-1] == '=') {
+    while (size > 0 && out[-1] == '=') {
         out--;
     }
     *out = '\0';
@@ -91,7 +91,7 @@ char *made_token(const char *header, const char *claims, enum made_signature sig
     require(token != NULL, "malloc");
     char *end = part_put(token, header, strlen(header));
     *end++ = '.';
-    end = claims[0] ? part_put(end, claims, strlen(claims)) : end;
+    end = part_put(end, claims, strlen(claims));
     size_t signed_size = (size_t)(end - token);
     if (signature == MADE_HS256) {
         unsigned size;
