@@ -367,6 +367,8 @@ static void requests_of_one_connection_on_many_threads_never_get_each_others_pri
     contest.over = true;
     for (int i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
+    }
+    for (int i = 0; i < 4; i++) {
         free(texts[i]);
     }
 }
