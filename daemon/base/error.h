@@ -43,7 +43,7 @@ enum error_code {
     X(TOKEN_EXPIRED, UNAUTHENTICATED, "the token has expired; get a new one")                                          \
     X(PEER_UNKNOWN, PERMISSION_DENIED, "the Unix user has no role in the daemon's configuration")                      \
     X(SCOPE_MISSING, PERMISSION_DENIED, "the caller may not use this method")                                          \
-    X(USER_FOREIGN, PERMISSION_DENIED, "the caller may act for another user only, whoever exists")                     \
+    X(USER_FOREIGN, PERMISSION_DENIED, "a user may act for itself only, whoever else exists")                          \
     X(QUEUE_FULL, RESOURCE_EXHAUSTED, "too many changes are waiting for the disk; retry")                              \
     X(DISK_FULL, RESOURCE_EXHAUSTED, "the disk has no room; reads and deletes go on")                                  \
     X(MEMORY_SHORT, RESOURCE_EXHAUSTED, "the daemon is short of memory; retry")                                        \

@@ -1,9 +1,11 @@
 /* A real daemon's callers on a local socket and on TCP: Unix users by the `peer` lines, tokens, and keys that change
  * while connections last. */
+#include "base/wire.h"
 #include "chatlog.h"
 #include "support/daemon.h"
 #include "support/directory.h"
 #include "support/made_token.h"
+#include "support/rawsp.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -329,6 +331,29 @@ static void the_log_names_who_was_refused_at_a_bounded_rate_and_never_a_token(vo
     chatlog_close(client);
 }
 
+static void the_log_names_the_trace_of_a_request_that_was_refused(void **state)
+{
+    static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct keyed *keyed = *state;
+    struct buffer request = {0};
+    wire_put_bytes(&request, 1, span_of_string("chatlog.v1.AdminService/GetStats"));
+    wire_put_bytes(&request, 5, span_of_string("Bearer a.b.c"));
+    wire_put_bytes(&request, 6, span_of_string(trace));
+    int connection = rawsp_open(daemon_socket(keyed->daemon));
+    assert_true(connection >= 0 && rawsp_send_request(connection, 1, request.data, request.size));
+    uint32_t id;
+    size_t size;
+    uint8_t *response = rawsp_receive(connection, &id, &size);
+    assert_non_null(response);
+    assert_int_equal(rawsp_response_code(response, size), CHATLOG_UNAUTHENTICATED);
+    char line[160];
+    snprintf(line, sizeof(line), "; trace %s", trace);
+    assert_true(daemon_wait_log(keyed->daemon, line, LOG_WAIT_MS));
+    free(response);
+    close(connection);
+    buffer_free(&request);
+}
+
 static void a_page_token_is_good_after_a_restart_but_not_at_another_daemon(void **state)
 {
     struct keyed *keyed = *state;
@@ -372,6 +397,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(new_keys_count_from_sighup_on_and_connections_live_through_it, keyed_set_up,
                                         keyed_tear_down),
         cmocka_unit_test_setup_teardown(the_log_names_who_was_refused_at_a_bounded_rate_and_never_a_token, keyed_set_up,
+                                        keyed_tear_down),
+        cmocka_unit_test_setup_teardown(the_log_names_the_trace_of_a_request_that_was_refused, keyed_set_up,
                                         keyed_tear_down),
         cmocka_unit_test_setup_teardown(a_page_token_is_good_after_a_restart_but_not_at_another_daemon, keyed_set_up,
                                         keyed_tear_down),
