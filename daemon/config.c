@@ -265,7 +265,8 @@ void config_help(FILE *out)
     struct config defaults = config_defaults();
     fputs("Usage: chatlogd --data-dir DIR [--OPTION VALUE | --OPTION=VALUE]...\n"
           "       chatlogd migrate --help\n"
-          "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it.\n\n",
+          "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it,\n"
+          "SIGHUP makes it read the token keys again.\n\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  --%s%s%s\n      %s\n", commands[i].name, commands[i].argument ? " " : "",
