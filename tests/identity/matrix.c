@@ -39,15 +39,10 @@ const struct shape matrix_shapes[] = {
     {.method = NULL},
 };
 
-static const struct method *const groups[] = {conversation_methods, message_methods, user_methods, admin_methods,
-                                              health_methods};
-
-enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
-
 const struct method *matrix_method(const struct shape *shape)
 {
-    for (size_t group = 0; group < GROUPS; group++) {
-        for (const struct method *method = groups[group]; method->name; method++) {
+    for (const struct method *const *group = method_groups; *group; group++) {
+        for (const struct method *method = *group; method->name; method++) {
             if (strcmp(method->name, shape->method) == 0) {
                 return method;
             }
@@ -59,8 +54,8 @@ const struct method *matrix_method(const struct shape *shape)
 
 void matrix_check_complete(void)
 {
-    for (size_t group = 0; group < GROUPS; group++) {
-        for (const struct method *method = groups[group]; method->name; method++) {
+    for (const struct method *const *group = method_groups; *group; group++) {
+        for (const struct method *method = *group; method->name; method++) {
             const struct shape *shape = matrix_shapes;
             while (shape->method && strcmp(shape->method, method->name) != 0) {
                 shape++;
