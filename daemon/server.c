@@ -55,6 +55,7 @@ static struct server *server_new(const struct server_config *config)
     server->limits = config->limits;
     server->counters = config->counters;
     server->rpc = config->rpc;
+    server->authority = config->authority;
     server->log = config->log;
     server->listeners = listeners;
     return nng_aio_alloc(&server->resume_aio, server_receive_resume_callback, server) == 0 ? server

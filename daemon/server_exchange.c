@@ -227,5 +227,6 @@ void server_exchange_handle(struct exchange *exchange)
 {
     struct span message = span_of(exchange->request, exchange->request_size);
     struct span request = span_of(message.data + exchange->route_size, message.size - exchange->route_size);
-    rpc_handle(exchange->call, request, exchange->received_us, exchange_answer, exchange);
+    rpc_handle(exchange->call, &exchange->connection->session, request, exchange->received_us, exchange_answer,
+               exchange);
 }

@@ -9,7 +9,7 @@
  * socket's part, too.
  *
  * Memory of the network side, at most, with S = limits.request_bytes + SERVER_REQUEST_SLACK and A = the largest answer:
- *   limits.connections * (S + 17 KiB)  a request being read, and the connection itself
+ *   limits.connections * (S + 21 KiB)  a request being read, the connection itself and the last token it showed
  * + SERVER_GREETINGS_MAX * 2 * 17 KiB connections whose handshake is awaited, or that are just being closed
  * + limits.requests * max(S, A)       a request worked on, later its answer until the kernel has taken it
  * + SERVER_SPARE_EXCHANGES_MAX * 10 KiB  memory of requests that is kept for later ones
@@ -18,6 +18,7 @@
 #ifndef SERVER_INTERNAL_H
 #define SERVER_INTERNAL_H
 
+#include "auth/session.h"
 #include "server.h"
 #include "server_frame.h"
 
@@ -69,8 +70,9 @@ struct connection {
     nng_stream *stream;
     nng_aio *receive_aio;
     nng_aio *send_aio;
-    nng_aio *try_aio; /* without a callback: to send what the kernel takes at once */
-    bool typed;       /* IPC frames begin with a type */
+    nng_aio *try_aio;       /* without a callback: to send what the kernel takes at once */
+    bool typed;             /* IPC frames begin with a type */
+    struct session session; /* from the take-over of the stream until it is given back */
 
     /* Held to begin an operation and to close the stream, so that none is begun on a closed one: it would never end.
      * Nothing but nng is called with it. */
@@ -148,6 +150,7 @@ struct server {
     const struct limits *limits;
     struct counters *counters;
     struct rpc *rpc;
+    struct authority *authority;
     const struct log *log;
     struct server_listener *listeners;
     size_t listener_count;

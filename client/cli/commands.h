@@ -50,6 +50,8 @@ int command_stats(struct session *session);
 int command_health(struct session *session);
 const char *audit_check(const struct options *options);
 int command_audit(struct session *session);
+const char *token_check(const struct options *options);
+int command_token(struct session *session);
 const char *help_check(const struct options *options);
 int command_help(struct session *session);
 

@@ -44,33 +44,32 @@ static int events_check(const struct limits *limits, const ProtobufCMessage *mes
 }
 
 /* A page token goes with the times it was given for. */
-static struct page_query query_of(const Chatlog__V1__ListAuditEventsRequest *request)
+static unsigned filters_of(const Chatlog__V1__ListAuditEventsRequest *request)
 {
     const int64_t times[] = {request->since_time_us, request->until_time_us};
-    return (struct page_query){.user = span_of_string(request->user_id),
-                               .filters = (unsigned)XXH3_64bits(times, sizeof(times))};
+    return (unsigned)XXH3_64bits(times, sizeof(times));
 }
 
 static int events_handle(struct call *call)
 {
     const Chatlog__V1__ListAuditEventsRequest *request = (const void *)call->request;
-    struct page_query query = query_of(request);
+    call->op.user = span_of_string(request->user_id);
     call->op.events.since_us = request->since_time_us;
     call->op.events.until_us = request->until_time_us;
     call->op.events.page_size = request->page_size ? request->page_size : call->service->limits->page_default;
-    int rc = page_token_open(&query, request->page_token, &call->arena, &call->op.events.after, &call->error);
-    return rc ? rc : call_store(call, STORE_LIST_EVENTS, request->user_id, "");
+    int rc = page_token_open(call, request->page_token, filters_of(request), &call->op.events.after);
+    return rc ? rc : call_store(call, STORE_LIST_EVENTS, "");
 }
 
 static void events_reply(struct call *call, struct store_result *result)
 {
-    struct page_query query = query_of((const void *)call->request);
+    const Chatlog__V1__ListAuditEventsRequest *request = (const void *)call->request;
     reply_records(call, result);
-    page_token_put(&call->payload, 2, &query, buffer_span(&result->next));
+    page_token_put(call, 2, filters_of(request), buffer_span(&result->next));
 }
 
 const struct method audit_methods[] = {
-    {"chatlog.v1.AdminService/ListAuditEvents", &chatlog__v1__list_audit_events_request__descriptor, events_check,
-     events_handle, events_reply},
+    {"chatlog.v1.AdminService/ListAuditEvents", SCOPE_ADMIN, &chatlog__v1__list_audit_events_request__descriptor,
+     events_check, events_handle, events_reply},
     {0},
 };

@@ -3,6 +3,8 @@
 #ifndef RPC_RPC_H
 #define RPC_RPC_H
 
+#include "auth/session.h"
+
 #include "base/buffer.h"
 #include "base/counters.h"
 #include "base/limits.h"
@@ -18,6 +20,7 @@ struct rpc_config {
     const struct log *log;
     const char *version;
     const char *nng_version;
+    const uint8_t *page_key; /* PAGE_KEY_BYTES; copied */
 };
 
 /* The config's pointers must outlive the rpc. NULL when memory is short. */
@@ -38,9 +41,10 @@ struct rpc_response {
     struct buffer *body; /* may be taken away, leaving an empty one */
 };
 
-/* Answers one request: calls done exactly once, perhaps before it returns, perhaps from another thread. `request` must
- * stay valid until then, and `call` is free for the next request from then on. received_us is clock_monotonic_us. */
-void rpc_handle(struct rpc_call *call, struct span request, int64_t received_us,
+/* Answers one request of the session: calls done exactly once, perhaps before it returns, perhaps from another thread.
+ * `session` and `request` must stay valid until then, and `call` is free for the next request from then on. received_us
+ * is clock_monotonic_us. */
+void rpc_handle(struct rpc_call *call, struct session *session, struct span request, int64_t received_us,
                 void (*done)(void *arg, const struct rpc_response *response), void *arg);
 
 /* From now on every new request is answered UNAVAILABLE / SHUTTING_DOWN; those under way go on. */
