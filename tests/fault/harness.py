@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -135,8 +136,49 @@ class Daemon:
 
     def remove(self):
         self.kill()
-        if self.owned:
+        if self.owned and os.path.exists(self.directory):
             shutil.rmtree(self.directory)
+
+    def stats(self):
+        """What GetStats tells."""
+        return json.loads(subprocess.run(
+            [os.environ["CHATLOG"], "stats", "--output", "json", "--server", self.url], check=True, timeout=TIMEOUT,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout)
+
+
+class Caller:
+    """A connection that asks for the list of users: the smallest read of the store there is."""
+
+    HANDSHAKE = b"\0SP\0\0\x30\0\0"
+    METHOD = b"chatlog.v1.AdminService/ListUsers"
+
+    def __init__(self, daemon):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(TIMEOUT)
+        self.socket.connect(daemon.socket)
+        self.socket.sendall(self.HANDSHAKE)
+        self.take(len(self.HANDSHAKE))
+
+    def take(self, size):
+        data = b""
+        while len(data) < size:
+            more = self.socket.recv(size - len(data))
+            if not more:
+                raise ConnectionError("the daemon closed the connection")
+            data += more
+        return data
+
+    def ask(self):
+        """Returns how many seconds the answer took."""
+        body = b"\x80\0\0\1\x0a" + bytes([len(self.METHOD)]) + self.METHOD
+        began = time.monotonic()
+        self.socket.sendall(b"\1" + len(body).to_bytes(8, "big") + body)
+        header = self.take(9)
+        self.take(int.from_bytes(header[1:], "big"))
+        return time.monotonic() - began
+
+    def close(self):
+        self.socket.close()
 
 
 class Load:
