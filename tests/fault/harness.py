@@ -46,6 +46,7 @@ class Daemon:
         where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.owned = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="chatlog-fault-", dir=where)
+        os.makedirs(self.directory, exist_ok=True)
         self.path = f"{self.directory}/data"
         self.socket = f"{self.directory}/s.sock"
         self.url = f"ipc://{self.socket}"

@@ -6,7 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIE_EVERY = 50, LIE_AFTER = 20 /* commits: what opens the data is done */ };
+enum {
+    LIE_EVERY = 50,
+    LIE_AFTER = 20, /* commits: what opens the data is done */
+    PARK_AFTER = 4, /* snapshots: the daemon keeps most of them for the next reads */
+};
 
 static bool control_is(const char *name)
 {
@@ -28,7 +32,7 @@ SHIM_VISIBLE int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags
     static atomic_uint snapshots;
     int (*real)(MDB_env *, MDB_txn *, unsigned int, MDB_txn **);
     shim_find("mdb_txn_begin", &real, sizeof(real));
-    if (flags & MDB_RDONLY && control_is("park") && atomic_fetch_add(&snapshots, 1) == LIE_AFTER) {
+    if (flags & MDB_RDONLY && control_is("park") && atomic_fetch_add(&snapshots, 1) == PARK_AFTER) {
         MDB_txn *parked;
         if (real(env, NULL, MDB_RDONLY, &parked)) {
             shim_die("no snapshot can be parked");
