@@ -8,6 +8,7 @@
  * answer, R of them do not open. With "birth" all images are. */
 #include "fault/disk_image.h"
 #include "fault/story.h"
+#include "fault/workers.h"
 #include "store/maintenance.h"
 #include "support/history.h"
 #include "support/store_client.h"
@@ -16,13 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum {
-    WORKERS = 2,
     ANSWER_HEAD_BYTES = 13, /* frame type and length, SP request id */
     REFUSED_FIELD = 0x08,   /* Response.code comes first, and is left out when it is OK */
     GO_ON_EVERY = 8,        /* of these images one is written to */
@@ -33,13 +30,12 @@ enum {
 
 /* Shared by the processes. */
 struct tally {
-    size_t current[WORKERS]; /* the image a worker is at */
     size_t images;
-    size_t bad;
     size_t unborn;
     size_t refused;
     size_t answers;
     size_t events; /* of the record */
+    size_t first_answer;
 };
 
 struct job {
@@ -77,7 +73,7 @@ static void answer_take_in(const struct job *job, struct truth *truth, const str
     if (story->done + 1 != done) {
         fprintf(stderr, "the record answers change %" PRIu32 " of conversation %" PRIu32 " after %" PRIu64 "\n", done,
                 conversation, story->done);
-        exit(2);
+        exit(WORKERS_DEFECT);
     }
     story_advance(story);
     truth->answers++;
@@ -176,7 +172,7 @@ static struct truth truth_new(const struct job *job)
 {
     struct truth truth = {.stories = calloc(job->conversations, sizeof(*truth.stories))};
     if (!truth.stories) {
-        exit(2);
+        exit(WORKERS_DEFECT);
     }
     for (uint32_t i = 0; i < job->conversations; i++) {
         truth.stories[i] = story_new(job->seed, i);
@@ -184,30 +180,28 @@ static struct truth truth_new(const struct job *job)
     return truth;
 }
 
-/* Counts the answers, and returns how much of the record is to be looked at. */
-static size_t record_survey(const struct job *job)
+static void record_survey(const struct job *job)
 {
     struct disk disk = disk_open(job->record);
     struct truth truth = truth_new(job);
-    size_t first_answer = 0;
-    size_t count = disk.event_count;
-    while (disk.played < count) {
+    while (disk.played < disk.event_count) {
         const struct disk_event *event = disk_play(&disk);
         if (event->kind == IOFAULT_ANSWER) {
             answer_take_in(job, &truth, event);
-            first_answer = truth.answers == 0 ? disk.played : first_answer;
+            job->tally->first_answer = truth.answers == 0 ? disk.played : job->tally->first_answer;
         }
     }
     job->tally->answers = truth.answers;
-    job->tally->events = count;
+    job->tally->events = disk.event_count;
     free(truth.stories);
     disk_close(&disk);
-    return job->birth ? first_answer : count;
 }
 
 /* Images are spread evenly over the record, so that those of one place share what was played. */
-static void images_check(const struct job *job, unsigned worker, size_t first, size_t events)
+static void images_check(const void *arg, unsigned worker, size_t first, size_t *current)
 {
+    const struct job *job = arg;
+    size_t events = job->birth ? job->tally->first_answer : job->tally->events;
     char directory[PATH_BYTES];
     char path[PATH_BYTES + 16];
     struct disk disk = disk_open(job->record);
@@ -215,7 +209,7 @@ static void images_check(const struct job *job, unsigned worker, size_t first, s
     snprintf(directory, sizeof(directory), "%s/image-%u", job->directory, worker);
     snprintf(path, sizeof(path), "%s/data.mdb", directory);
     mkdir(directory, 0700);
-    for (size_t image = worker; image < job->images; image += WORKERS) {
+    for (size_t image = worker; image < job->images; image += WORKERS_COUNT) {
         size_t end = (image / DISK_CUT_COUNT * DISK_CUT_COUNT + DISK_CUT_COUNT) * events / job->images;
         while (disk.played < end && disk.played < events) {
             const struct disk_event *event = disk_play(&disk);
@@ -226,59 +220,13 @@ static void images_check(const struct job *job, unsigned worker, size_t first, s
         if (image < first) {
             continue;
         }
-        job->tally->current[worker] = image;
+        *current = image;
         disk_cut_write(&disk, (enum disk_cut)(image % DISK_CUT_COUNT), history_random(job->seed + image), path);
         image_check(job, &truth, directory, image);
         __atomic_fetch_add(&job->tally->images, 1, __ATOMIC_SEQ_CST);
     }
     free(truth.stories);
     disk_close(&disk);
-}
-
-static pid_t worker_start(const struct job *job, unsigned worker, size_t first, size_t events)
-{
-    pid_t id = fork();
-    if (id < 0) {
-        perror("fork");
-        exit(2);
-    }
-    if (id == 0) {
-        images_check(job, worker, first, events);
-        _exit(0);
-    }
-    return id;
-}
-
-/* A worker that ends before its time has met an image that is bad: LMDB may well crash on one. */
-static void workers_run(const struct job *job)
-{
-    pid_t workers[WORKERS];
-    unsigned running = WORKERS;
-    size_t events = record_survey(job);
-    for (unsigned i = 0; i < WORKERS; i++) {
-        workers[i] = worker_start(job, i, 0, events);
-    }
-    while (running > 0) {
-        int status;
-        pid_t ended = wait(&status);
-        for (unsigned i = 0; i < WORKERS; i++) {
-            if (workers[i] != ended) {
-                continue;
-            }
-            running--;
-            if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
-                exit(2);
-            }
-            if (status != 0) {
-                job->tally->images++;
-                job->tally->bad++;
-            }
-            if (status != 0 && job->tally->bad < BAD_MAX) {
-                workers[i] = worker_start(job, i, job->tally->current[i] + 1, events);
-                running++;
-            }
-        }
-    }
 }
 
 int main(int count, char **arguments)
@@ -294,13 +242,14 @@ int main(int count, char **arguments)
         .images = strtoul(arguments[4], NULL, 10),
         .directory = arguments[5],
         .birth = count == 7,
-        .tally = mmap(NULL, sizeof(*job.tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+        .tally = workers_share(sizeof(*job.tally)),
     };
-    if (job.tally == MAP_FAILED || job.conversations > STORY_CONVERSATIONS_MAX) {
-        return 2;
+    if (job.conversations > STORY_CONVERSATIONS_MAX) {
+        return WORKERS_DEFECT;
     }
-    workers_run(&job);
-    printf("images %zu answers %zu bad %zu unborn %zu refused %zu events %zu\n", job.tally->images, job.tally->answers,
-           job.tally->bad, job.tally->unborn, job.tally->refused, job.tally->events);
+    record_survey(&job);
+    size_t bad = workers_run(images_check, &job, BAD_MAX);
+    printf("images %zu answers %zu bad %zu unborn %zu refused %zu events %zu\n", job.tally->images + bad,
+           job.tally->answers, bad, job.tally->unborn, job.tally->refused, job.tally->events);
     return 0;
 }
