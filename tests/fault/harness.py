@@ -201,8 +201,8 @@ class Load:
             raise RuntimeError(f"the load ended:\n{self.process.stderr.read()}")
         return {word: float(number) for word, number in zip(words[::2], words[1::2])}
 
-    def go(self, changes=0):
-        self.say(f"go {changes}")
+    def go(self, changes=0, pause_us=0):
+        self.say(f"go {changes} {pause_us}")
 
     def wait(self):
         self.say("wait")

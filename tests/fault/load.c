@@ -1,7 +1,7 @@
 /* chatlog_fault_load SOCKET SEED CLIENTS CONVERSATIONS: clients that each tell the stories of so many conversations of
  * their own, and know what was answered, while somebody else does harm to the daemon. Takes lines from standard input:
  *
- *   go N     begins; each client makes N changes (0: until "halt" or until the daemon is gone)
+ *   go N P   begins; each client makes N changes (0: until "halt" or until the daemon is gone), P us after each call
  *   halt     lets the clients finish what is under way
  *   wait     waits for all clients: "acks A refused R failed F seconds S latency MS"; F: changes whose outcome is
  * unknown check    reads everything: "conversations C messages M wrong W". A conversation must be as its last answer
@@ -59,6 +59,7 @@ struct load {
     struct told *told; /* client c alone tells those from c * per_client on */
     struct client *clients;
     uint64_t goal;
+    useconds_t pause_us;
     atomic_bool halted;
     atomic_uint wrong;
     int64_t began_us;
@@ -145,13 +146,18 @@ static void *client_main(void *arg)
             connected = change_make(client, told);
             attempts++;
         }
+        if (load->pause_us > 0) {
+            usleep(load->pause_us);
+        }
     }
     return NULL;
 }
 
-static void load_go(struct load *load, uint64_t goal)
+static void load_go(struct load *load, const char *numbers)
 {
-    load->goal = goal;
+    char *rest;
+    load->goal = strtoull(numbers, &rest, 10);
+    load->pause_us = (useconds_t)strtoul(rest, NULL, 10);
     load->began_us = now_us();
     atomic_store(&load->halted, false);
     for (unsigned i = 0; i < load->client_count; i++) {
@@ -254,7 +260,7 @@ static void commands_take(struct load *load)
     char line[LINE_BYTES];
     while (fgets(line, sizeof(line), stdin) && strcmp(line, "quit\n") != 0) {
         if (strncmp(line, "go ", 3) == 0) {
-            load_go(load, strtoull(line + 3, NULL, 10));
+            load_go(load, line + 3);
         } else if (strcmp(line, "halt\n") == 0) {
             atomic_store(&load->halted, true);
         } else if (strcmp(line, "wait\n") == 0) {

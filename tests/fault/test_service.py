@@ -1,7 +1,5 @@
 """Tests 7, 10, 20, 22 and 30 of the programme: what the daemon is like to its clients while the disk is full, the disk
 stalls, clocks jump, and over time. Each has a control.
-
-CHATLOG_FAULT_SECONDS says how long the long ones run.
 """
 
 import os
@@ -14,7 +12,8 @@ import unittest
 
 from harness import SCALE, SEED, Caller, Daemon, Load, report
 
-SECONDS = float(os.environ.get("CHATLOG_FAULT_SECONDS", "5"))
+SECONDS = 4 * SCALE  # of a soak
+CHURN_SECONDS = min(SECONDS, 60)
 MIB = 1024 * 1024
 HOUR_NS = 3600 * 10**9
 
@@ -223,22 +222,22 @@ class Service(unittest.TestCase):
         return stats["file_bytes"] / max(settled, stats["used_bytes"]), told["acks"]
 
     def test_the_file_stays_within_twice_the_live_data(self):
-        share, changes = self.churn(SECONDS)
+        share, changes = self.churn(CHURN_SECONDS)
         report("10 churn and readers", 1, f"{changes:.0f} answered", 0, int(share > 2), f"file {share:.2f} x live data")
-        self.assertGreater(changes, 1000 * SECONDS / 2, "void: too little load")
+        self.assertGreater(changes, 1000 * CHURN_SECONDS / 2, "void: too little load")
         self.assertLessEqual(share, 2)
 
     def test_control_a_reader_that_is_parked_is_found_out(self):
-        share, _ = self.churn(SECONDS, lmdb="park")
+        share, _ = self.churn(4, lmdb="park")
         report("10 control: parked reader", 1, "", 1, 0, f"{'caught' if share > 2 else 'NOT CAUGHT'}: {share:.1f} x")
         self.assertGreater(share, 2)
 
-    def soak(self, seconds, **harm):
+    def soak(self, seconds):
         """Returns how many MiB of memory and how many files the daemon gained between a fifth and the end."""
-        clients = 1000 if SECONDS > 60 else 100
-        daemon = self.daemon("--connections=2000", **harm)
+        clients = 1000 if seconds > 30 else 100
+        daemon = self.daemon("--connections=2000")
         load = self.load(daemon, clients, 1)
-        load.go()
+        load.go(pause_us=1000 * clients // 2)  # some 2,000 calls a second
         time.sleep(seconds / 5)
         memory, files = daemon.memory()
         time.sleep(4 * seconds / 5)
@@ -250,7 +249,7 @@ class Service(unittest.TestCase):
         daemon, load, told, gained, files, clients = self.soak(SECONDS)
         report("30 soak", 1, f"{clients} clients, {told['acks']:.0f} answered in {SECONDS:.0f} s", 0, 0,
                f"gained {gained:.1f} MiB, {files} files; longest change {told['latency']:.0f} ms")
-        self.assertGreater(told["acks"], 1000 * SECONDS / 2, "void: too little load")
+        self.assertGreater(told["acks"], 500 * SECONDS, "void: too little load")
         self.assertLess(gained, 16)
         self.assertEqual(files, 0)
         self.whole(daemon, load)
