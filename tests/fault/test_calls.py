@@ -128,7 +128,7 @@ class Calls(unittest.TestCase):
             call += max(1, round(chance.uniform(0.5, 1.5) * step))
 
     def each(self, kind):
-        """Returns (how often the fault was met, answered changes, what is wrong, longest time to the end, last call)."""
+        """Returns (faults met, answered changes, what is wrong, longest time to the end, last call)."""
         met_count = acks = 0
         wrong = []
         longest = 0.0
@@ -138,7 +138,8 @@ class Calls(unittest.TestCase):
             met = True
             while met and not wrong:
                 batch = [next(calls) for _ in range(WORKERS)]
-                for call, result in zip(batch, pool.map(lambda call: Run(kind, call).run(), batch)):
+                results = pool.map(lambda call: Run(kind, call).run(), batch)
+                for call, result in zip(batch, results):
                     met_count += result[0]
                     met = met and result[0]
                     acks += result[2]

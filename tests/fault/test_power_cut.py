@@ -35,7 +35,7 @@ class PowerCut(unittest.TestCase):
         daemon.kill()
         result = subprocess.run(
             [os.environ["CHATLOG_FAULT_POWER_CUT"], record, str(seed), str(CLIENTS * CONVERSATIONS), str(count),
-             daemon.directory, *where], check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=10 * TIMEOUT)
+             daemon.directory, *where], check=True, capture_output=True, timeout=10 * TIMEOUT)
         words = result.stdout.decode().split()
         found = {word: int(number) for word, number in zip(words[::2], words[1::2])}
         found["why"] = result.stderr.decode()[:2000]

@@ -127,7 +127,8 @@ def main():
         table.show()
         bad = sum(row["bad"] for row in table.rows.values())
         missed = [test for test, row in table.rows.items() if "NOT CAUGHT" in row["control"]]
-        print(f"{bad} bad; failed: {', '.join(table.failures) or 'none'}; controls missed: {', '.join(missed) or 'none'}")
+        failed = ", ".join(table.failures) or "none"
+        print(f"{bad} bad; failed: {failed}; controls missed: {', '.join(missed) or 'none'}")
         return 1 if bad or missed or table.failures else 0
 
 
