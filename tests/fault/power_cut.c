@@ -1,7 +1,7 @@
-/* chatlog_fault_power_cut RECORD SEED CONVERSATIONS IMAGES DIRECTORY [birth]: builds so many states that a power cut
- * may have left of a recorded run (load.c told CONVERSATIONS stories of SEED), opens each as a daemon does, and reads
- * everything. Each change that was answered before the cut must be there, the one after it wholly or not, and the store
- * must find nothing wrong with itself and go on.
+/* chatlog_fault_power_cut RECORD SEED CONVERSATIONS IMAGES DIRECTORY [birth]: builds at least so many states that a
+ * power cut may have left of a recorded run (load.c told CONVERSATIONS stories of SEED), opens each as a daemon does,
+ * and reads everything. Each change that was answered before the cut must be there, the one after it wholly or not, and
+ * the store must find nothing wrong with itself and go on.
  *
  * A quarter of the images is the harshest of its place: none of what was not synced. Prints
  * "images I answers A bad B unborn U refused R events E": E moments are there; U images are from before the first
@@ -248,6 +248,9 @@ int main(int count, char **arguments)
         return WORKERS_DEFECT;
     }
     record_survey(&job);
+    if (!job.birth && job.images < DISK_CUT_COUNT * job.tally->events) {
+        job.images = DISK_CUT_COUNT * job.tally->events;
+    }
     size_t bad = workers_run(images_check, &job, BAD_MAX);
     printf("images %zu answers %zu bad %zu unborn %zu refused %zu events %zu\n", job.tally->images + bad,
            job.tally->answers, bad, job.tally->unborn, job.tally->refused, job.tally->events);
