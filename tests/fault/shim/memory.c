@@ -1,12 +1,14 @@
-/* Memory that runs out at the n-th request of the daemon's own code, of LMDB or of protobuf-c. Not at one of nng's:
- * nng 1.5.2 crashes, or waits for ever, when it has no memory while it starts. */
+/* Memory that runs out at the n-th request of the daemon's own code, of LMDB, of protobuf-c, or of nng once it listens:
+ * before that nng 1.5.2 crashes, or waits for ever, when it has none. */
 #include "fault/shim/shim.h"
 
 #include <errno.h>
 #include <link.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,18 +22,21 @@ enum { RANGES_MAX = 8 };
 static struct range {
     uintptr_t begin;
     uintptr_t end;
+    bool is_nng;
 } ranges[RANGES_MAX];
 static size_t range_count;
+static atomic_bool listening;
 
 static int range_add(struct dl_phdr_info *object, size_t size, void *arg)
 {
     (void)size, (void)arg;
-    bool counts = object->dlpi_name[0] == '\0' || strstr(object->dlpi_name, "/liblmdb.") ||
+    bool is_nng = strstr(object->dlpi_name, "/libnng.") != NULL;
+    bool counts = is_nng || object->dlpi_name[0] == '\0' || strstr(object->dlpi_name, "/liblmdb.") ||
                   strstr(object->dlpi_name, "/libprotobuf-c.");
     for (unsigned i = 0; counts && i < object->dlpi_phnum && range_count < RANGES_MAX; i++) {
         if (object->dlpi_phdr[i].p_type == PT_LOAD && object->dlpi_phdr[i].p_flags & PF_X) {
             uintptr_t begin = object->dlpi_addr + object->dlpi_phdr[i].p_vaddr;
-            ranges[range_count++] = (struct range){begin, begin + object->dlpi_phdr[i].p_memsz};
+            ranges[range_count++] = (struct range){begin, begin + object->dlpi_phdr[i].p_memsz, is_nng};
         }
     }
     return 0;
@@ -45,14 +50,22 @@ __attribute__((constructor)) static void memory_begin(void)
 static bool memory_fails(enum shim_class what, const void *caller)
 {
     bool counts = false;
-    for (size_t i = 0; i < range_count; i++) {
-        counts |= (uintptr_t)caller >= ranges[i].begin && (uintptr_t)caller < ranges[i].end;
+    for (size_t i = 0; i < range_count && !counts; i++) {
+        counts = (uintptr_t)caller >= ranges[i].begin && (uintptr_t)caller < ranges[i].end &&
+                 (!ranges[i].is_nng || atomic_load(&listening));
     }
     bool fails = counts && shim_meet(what).action == SHIM_ERROR;
     if (fails) {
         errno = ENOMEM;
     }
     return fails;
+}
+
+SHIM_VISIBLE int listen(int fd, int backlog)
+{
+    int rc = (int)syscall(SYS_listen, fd, backlog);
+    atomic_store(&listening, true);
+    return rc;
 }
 
 SHIM_VISIBLE void *malloc(size_t size)
