@@ -163,7 +163,7 @@ class Calls(unittest.TestCase):
         """One of the first faults under the load must be found out."""
         chance = random.Random(SEED)
         for runs in range(1, 30):
-            met, wrong, _, _ = Run(kind, chance.randrange(10, kind.calls)).run()
+            met, wrong, _, _ = Run(kind, chance.randrange(kind.calls // 2, kind.calls)).run()
             if met and wrong:
                 report(name, runs, "", runs, 0, "caught")
                 return
@@ -201,10 +201,13 @@ class Calls(unittest.TestCase):
             self.assertTrue(met)
             self.assertFalse(wrong, wrong)
 
-    def test_control_a_store_that_ignores_a_failed_sync_is_found_out(self):
-        kind = KINDS["sync"]
-        self.check_control("5 control: errors ignored", dataclasses.replace(
-            kind, fault="sync:{n}:late:5", calls=20, lmdb="ignore", survives=True))
+    def test_control_a_store_that_ignores_failures_is_found_out(self):
+        for key, fault in (("sync", "sync:{n}:late:5"), ("meta", "meta:{n}:late:5"), ("full", "write:{n}:error:28")):
+            kind = dataclasses.replace(KINDS[key], fault=fault, calls=20, lmdb="ignore", survives=True)
+            self.check_control(f"{kind.name.split()[0]} control: {key} ignored", kind)
+
+    def test_control_a_store_that_gives_up_commits_is_found_out(self):
+        self.check_control("4 control: lost commits", dataclasses.replace(KINDS["exit"], calls=200, lmdb="lie"))
 
     def test_control_a_daemon_that_crashes_for_want_of_memory_is_found_out(self):
         self.check_control("18 control: a crash", dataclasses.replace(

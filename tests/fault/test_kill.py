@@ -1,7 +1,7 @@
 """Test 1 of the programme: kill -9 at any moment under the load of 32 clients. What was answered is there once and in
 order, what was not is there whole or not at all, and trying it again makes it once.
 
-A cycle under too little load is void; a run with no valid cycles fails. The control is a store that gives up every 50th
+A cycle under too little load is void; a run with no valid cycles fails. The control is a store that gives up every 10th
 commit and calls it done: it must be found out.
 """
 

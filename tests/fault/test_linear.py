@@ -2,7 +2,7 @@
 started again; each such history must be one that could have happened one call after the other.
 
 The controls: histories with one read made stale or two appends made to change places, and a store that gives up every
-50th commit and calls it done.
+10th commit and calls it done.
 """
 
 import os

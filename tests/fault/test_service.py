@@ -14,6 +14,7 @@ from harness import SCALE, SEED, Caller, Daemon, Load, report
 
 SECONDS = 4 * SCALE  # of a soak
 CHURN_SECONDS = min(SECONDS, 60)
+GAIN_MAX_MIB = 16  # of memory, over a soak
 MIB = 1024 * 1024
 HOUR_NS = 3600 * 10**9
 
@@ -232,10 +233,10 @@ class Service(unittest.TestCase):
         report("10 control: parked reader", 1, "", 1, 0, f"{'caught' if share > 2 else 'NOT CAUGHT'}: {share:.1f} x")
         self.assertGreater(share, 2)
 
-    def soak(self, seconds):
+    def soak(self, seconds, **harm):
         """Returns how many MiB of memory and how many files the daemon gained between a fifth and the end."""
         clients = 1000 if seconds > 30 else 100
-        daemon = self.daemon("--connections=2000")
+        daemon = self.daemon("--connections=2000", **harm)
         load = self.load(daemon, clients, 1)
         load.go(pause_us=1000 * clients // 2)  # some 2,000 calls a second
         time.sleep(seconds / 5)
@@ -250,9 +251,17 @@ class Service(unittest.TestCase):
         report("30 soak", 1, f"{clients} clients, {told['acks']:.0f} answered in {SECONDS:.0f} s", 0, 0,
                f"gained {gained:.1f} MiB, {files} files; longest change {told['latency']:.0f} ms")
         self.assertGreater(told["acks"], 500 * SECONDS, "void: too little load")
-        self.assertLess(gained, 16)
+        self.assertLess(gained, GAIN_MAX_MIB)
         self.assertEqual(files, 0)
         self.whole(daemon, load)
+
+    def test_control_a_daemon_that_leaks_is_found_out(self):
+        daemon, load, _, gained, _, _ = self.soak(4, lmdb="leak")
+        load.end()
+        daemon.kill()
+        caught = "caught" if gained > GAIN_MAX_MIB else "NOT CAUGHT"
+        report("30 control: a leak", 1, "", 1, 0, f"{caught}: {gained:.0f} MiB")
+        self.assertGreater(gained, GAIN_MAX_MIB)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@
  *               (half is written, then exit), abort, drop (0, nothing done), stall (VALUE milliseconds, then done)
  *   IOFAULT_MET=FILE      created when a fault was met
  *   IOFAULT_CLOCK=FILE    two int64 that are added to the wall clock and the monotonic clock, in ns; may change
- *   IOFAULT_LMDB=nosync | nometasync | lie | ignore | park   a broken store, as a control: commits are not synced;
- *       their meta pages are not; every LIE_EVERY-th is given up and called done; failed ones are called done; a
- *       snapshot is never given back */
+ *   IOFAULT_LMDB=nosync | nometasync | lie | ignore | park | leak   a broken store, as a control: commits are not
+ *       synced; their meta pages are not; every LIE_EVERY-th is given up and called done; failed ones are called done;
+ *       a snapshot is never given back; each transaction leaves some memory behind */
 #ifndef FAULT_IOFAULT_H
 #define FAULT_IOFAULT_H
 

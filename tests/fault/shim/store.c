@@ -7,9 +7,11 @@
 #include <string.h>
 
 enum {
-    LIE_EVERY = 50,
+    LIE_EVERY = 10,
     LIE_AFTER = 20, /* commits: what opens the data is done */
     PARK_AFTER = 4, /* snapshots: the daemon keeps most of them for the next reads */
+    LEAK_BYTES = 32768,
+    LEAK_PAGE_BYTES = 4096,
 };
 
 static bool control_is(const char *name)
@@ -36,6 +38,12 @@ SHIM_VISIBLE int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags
         MDB_txn *parked;
         if (real(env, NULL, MDB_RDONLY, &parked)) {
             shim_die("no snapshot can be parked");
+        }
+    }
+    if (control_is("leak")) {
+        unsigned char *volatile lost = calloc(1, LEAK_BYTES);
+        for (size_t i = 0; lost && i < LEAK_BYTES; i += LEAK_PAGE_BYTES) {
+            lost[i] = 1; /* so that it is resident */
         }
     }
     return real(env, parent, flags, txn);
