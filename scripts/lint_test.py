@@ -124,6 +124,7 @@ CASES = {
          {"tests/unit/test_a.c": "static void never_run(void **state)\n{\n}\n"}],
         [{"tests/unit/test_a.c": "static void it_runs(void **state)\n{\n}\nint main(void)\n{\n    x(it_runs);\n}\n"},
          {"tests/cli/test_a.py": "class A(unittest.TestCase):\n    def test_it(self):\n        pass\n"},
+         {"tests/fault/test_a.py": "class A(unittest.TestCase):\n    def test_it(self):\n        pass\n"},
          {"tests/cli/daemon.py": "class A(unittest.TestCase):\n    pass\n", "tests/support/a.c": ""}]),
     "registry_host": (
         [{"a.sh": "curl https://registry.npm" "js.org/x\n"}, {"b.md": "see py" "pi.org\n"}],

@@ -27,6 +27,7 @@ static struct arena_block *block_add(struct arena *arena, size_t size)
         *block = (struct arena_block){.next = arena->blocks, .capacity = capacity};
         arena->blocks = block;
     }
+    arena->failed = arena->failed || !block;
     return block;
 }
 

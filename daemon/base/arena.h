@@ -2,6 +2,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct arena_block;
@@ -10,6 +11,7 @@ struct arena {
     struct arena_block *blocks;
     size_t used; /* bytes handed out, with alignment */
     size_t cap;
+    bool failed; /* memory, not the cap, was reached */
 };
 
 struct arena arena_new(size_t cap);

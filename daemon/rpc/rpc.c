@@ -14,7 +14,7 @@ enum {
     SHOWN_BYTES = 80,
     /* What 1,000 unpacked messages of 64 metadata pairs need beside their text; the text counts twice at most. */
     UNPACKED_BYTES = 16 * 1024 * 1024,
-    STOPPING_RETRY_MS = 1000,
+    RETRY_MS = 1000,
     REPLY_KEEP_BYTES = 256,
 };
 
@@ -133,13 +133,18 @@ static void payload_clear(struct call *call)
     buffer_clear(&call->payload);
 }
 
+static int memory_refuse(struct error *error, const char *what)
+{
+    error_set(error, ERROR_MEMORY_SHORT, "%s", what);
+    return error_add_detail(error, "retry_delay_ms", RETRY_MS);
+}
+
 /* The one place that answers. rc is 0, or negative with the error in call.error. */
 static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
 {
     struct call *call = &rpc_call->call;
     if (!rc && call->payload.failed) {
-        rc = error_set(&call->error, ERROR_MEMORY_SHORT, "no memory for the reply");
-        error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
+        rc = memory_refuse(&call->error, "no memory for the reply");
     }
     if (rc) {
         payload_clear(call);
@@ -202,6 +207,9 @@ static int payload_unpack(struct rpc_call *rpc_call, struct fingerprint *fingerp
     call->arena.cap = 2 * payload.size + UNPACKED_BYTES;
     ProtobufCAllocator allocator = {allocator_alloc, allocator_free, &call->arena};
     call->request = protobuf_c_message_unpack(method->request, &allocator, payload.size, payload.data);
+    if (!call->request && call->arena.failed) {
+        return memory_refuse(&call->error, "no memory for the request");
+    }
     if (!call->request) {
         return error_set(&call->error, ERROR_REQUEST_MALFORMED, "the payload is not a %s that fits in %zu bytes",
                          method->request->short_name, call->arena.cap);
@@ -262,7 +270,7 @@ static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t re
     }
     if (atomic_load_explicit(&rpc_call->rpc->stopping, memory_order_relaxed)) {
         error_set(&call->error, ERROR_SHUTTING_DOWN, "the daemon is stopping");
-        return error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
+        return error_add_detail(&call->error, "retry_delay_ms", RETRY_MS);
     }
     struct fingerprint fingerprint = {0};
     rc = caller_check(rpc_call);

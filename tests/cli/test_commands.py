@@ -263,7 +263,7 @@ class Audit(DaemonTest):
                          sorted((each["commit_id"] for each in events), reverse=True))
         self.assertNotIn("first_seq", events[0])
         text = self.text("audit", "--user", self.user)
-        self.assertRegex(text, rf"(?m)^{TIME}  pop_messages  user {self.user}  conversation c  #2  1 messages  10 bytes"
+        self.assertRegex(text, rf"(?m)^{TIME}  pop_messages  by uid:\d+  user {self.user}  conversation c  #2  1 messages  10 bytes"
                                r"  request \S+  commit \d+$")
         self.assertNotIn("SECRET", text + json.dumps(events))
 

@@ -18,7 +18,7 @@ static void __attribute__((noreturn)) rawsp_fail(const char *what)
     abort();
 }
 
-int rawsp_connect(const char *path)
+int rawsp_try_connect(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path)) {
@@ -28,8 +28,20 @@ int rawsp_connect(const char *path)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct timeval timeout = {.tv_sec = RAWSP_TIMEOUT_MS / 1000};
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) ||
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
-        connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout))) {
+        rawsp_fail(path);
+    }
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int rawsp_connect(const char *path)
+{
+    int fd = rawsp_try_connect(path);
+    if (fd < 0) {
         rawsp_fail(path);
     }
     return fd;

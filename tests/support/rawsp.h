@@ -23,6 +23,9 @@ enum {
 /* Connects to the socket, without a handshake. Ends the test program when nobody listens there. */
 int rawsp_connect(const char *path);
 
+/* The same, or -1 when nobody listens there. */
+int rawsp_try_connect(const char *path);
+
 /* Writes all of it, or returns false when the peer has closed or does not read. */
 bool rawsp_write(int fd, const void *data, size_t size);
 

@@ -1,0 +1,61 @@
+"""Test 25 of the programme: one bit of the data file is wrong, anywhere. No message may come back as something else
+than was stored; what is not there must be said.
+
+The control is data of layout 1, which has no checksums: there the flips must be found to bring wrong messages.
+"""
+
+import os
+import subprocess
+import sys
+import unittest
+
+from harness import SEED, TIMEOUT, Daemon, Load, report, scaled
+
+TRIALS = scaled(1500)
+CLIENTS = 16
+CONVERSATIONS = 2
+CHANGES = 40
+SILENT_SHARE = 0.001  # of the flips that matter
+
+
+class Flip(unittest.TestCase):
+    def flips(self, trials, layout=None):
+        daemon = Daemon()
+        self.addCleanup(daemon.remove)
+        self.assertTrue(daemon.start(), daemon.log())
+        load = Load(daemon, SEED, CLIENTS, CONVERSATIONS)
+        load.go(CHANGES)
+        self.assertEqual(load.wait()["acks"], CLIENTS * CHANGES)
+        self.assertEqual(load.end(), "")
+        self.assertEqual(daemon.stop(), 0)
+        environment = dict(os.environ)
+        if layout:
+            moved = daemon.migrate("--to", str(layout))
+            self.assertEqual(moved.returncode, 0, moved.stderr)
+            environment["CHATLOG_TEST_LAYOUT"] = str(layout)
+        result = subprocess.run(
+            [os.environ["CHATLOG_FAULT_FLIP"], f"{daemon.path}/data.mdb", str(CLIENTS * CONVERSATIONS), str(trials),
+             str(SEED), daemon.directory], env=environment, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            timeout=20 * TIMEOUT)
+        words = result.stdout.decode().split()
+        found = {word: int(number) for word, number in zip(words[::2], words[1::2])}
+        return {**found, "why": result.stderr.decode()[:2000]}
+
+    def test_no_flipped_bit_brings_a_wrong_message(self):
+        found = self.flips(TRIALS)
+        print(found, file=sys.stderr)
+        matter = TRIALS - found["harmless"]
+        report("25 bit flips", TRIALS, f"{found['messages']} messages", matter, found["wrong"] + found["missing"],
+               f"{found['reported']} reported, {found['found']} found by the check, {found['ended']} crashes")
+        self.assertEqual(found["wrong"], 0, found["why"])
+        self.assertGreater(matter, TRIALS / 10, "void: the flips do not matter")
+        self.assertLessEqual(found["missing"], SILENT_SHARE * matter, found["why"])
+
+    def test_control_a_layout_without_checksums_is_found_out(self):
+        found = self.flips(500, layout=1)
+        report("25 control: no checksums", 500, "", 500, 0, f"{'caught' if found['wrong'] else 'NOT CAUGHT'}")
+        self.assertGreater(found["wrong"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
