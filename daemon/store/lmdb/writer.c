@@ -148,7 +148,7 @@ static void batch_run_singly(struct writer *writer)
     }
 }
 
-/* How full the journal is, from 0 to 1. */
+/* How full the journal is: 1 is full; more, when one that was found at the start is larger. */
 static double journal_fill(struct txn *txn)
 {
     uint64_t oldest;
@@ -162,7 +162,8 @@ static double journal_fill(struct txn *txn)
 static bool fold_beside(struct work *work)
 {
     bool folded = false;
-    double pressure = 2 * journal_fill(&work->txn) - 1;
+    double fill = journal_fill(&work->txn);
+    double pressure = fill < 1 ? 2 * fill - 1 : 1;
     if (pressure > 0) {
         const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * FOLD_BESIDE_US)};
         folded = fold_oldest(work, &budget) > 0;
