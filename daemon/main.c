@@ -5,6 +5,7 @@
 #include "rpc/rpc.h"
 #include "server.h"
 #include "store/store.h"
+#include "supervisor.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -25,9 +26,11 @@ enum {
 };
 
 struct parts {
+    const char *urls[CONFIG_URLS_MAX]; /* the config's */
     struct store *store;
     struct rpc *rpc;
     struct server *server;
+    struct supervisor *supervisor;
 };
 
 static void __attribute__((noreturn)) late_end(const char *line, int status)
@@ -93,9 +96,8 @@ static bool files_raise(uint64_t connections, const struct log *log)
 static int parts_start(const struct config *config, struct counters *counters, struct log *log, struct parts *parts,
                        struct error *error)
 {
-    const char *urls[CONFIG_URLS_MAX];
     for (size_t i = 0; i < config->url_count; i++) {
-        urls[i] = config->urls[i];
+        parts->urls[i] = config->urls[i];
     }
     static const enum store_migrate migrate[] = {[CONFIG_MIGRATE_AUTO] = STORE_MIGRATE_AUTO,
                                                  [CONFIG_MIGRATE_HOLD] = STORE_MIGRATE_HOLD,
@@ -124,19 +126,26 @@ static int parts_start(const struct config *config, struct counters *counters, s
     if (!parts->rpc) {
         return error_set(error, ERROR_STARTUP, "memory is too short to start");
     }
-    struct server_config server_config = {.urls = urls,
+    struct server_config server_config = {.urls = parts->urls,
                                           .url_count = config->url_count,
                                           .limits = &config->limits,
                                           .counters = counters,
                                           .rpc = parts->rpc,
                                           .log = log};
-    return server_start(&server_config, &parts->server, error);
+    rc = server_start(&server_config, &parts->server, error);
+    if (rc) {
+        return rc;
+    }
+    struct supervisor_config supervisor_config = {
+        .store = parts->store, .urls = parts->urls, .url_count = config->url_count, .log = log};
+    return supervisor_start(&supervisor_config, &parts->supervisor, error);
 }
 
 /* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. */
 static void parts_stop(struct parts *parts)
 {
     alarm_set(connections_late, CONNECTIONS_ALARM_S);
+    parts->supervisor = supervisor_stop(parts->supervisor);
     if (parts->server) {
         rpc_stop(parts->rpc);
         parts->server = server_stop(parts->server, DRAIN_MS);
@@ -156,8 +165,21 @@ static int signals_block(sigset_t *ret_signals)
     sigemptyset(ret_signals);
     sigaddset(ret_signals, SIGTERM);
     sigaddset(ret_signals, SIGINT);
+    sigaddset(ret_signals, SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     return pthread_sigmask(SIG_BLOCK, ret_signals, NULL); /* before any thread is made: they inherit it */
+}
+
+/* Returns the signal that ends the daemon. */
+static int signals_serve(const sigset_t *signals, const struct parts *parts, const struct log *log)
+{
+    int number = SIGHUP;
+    while (sigwait(signals, &number) == 0 && number == SIGHUP) {
+        supervisor_reload_begin(parts->supervisor);
+        log_info(log, "SIGHUP: settings are read at the start only");
+        supervisor_reload_end(parts->supervisor);
+    }
+    return number;
 }
 
 static int daemon_run(const struct config *config)
@@ -167,7 +189,6 @@ static int daemon_run(const struct config *config)
     struct parts parts = {0};
     struct error error;
     sigset_t signals;
-    int signal_number;
     umask(0077);
     if (signals_block(&signals) || !files_raise(config->limits.connections, &log)) {
         return EX_CONFIG;
@@ -181,7 +202,7 @@ static int daemon_run(const struct config *config)
     struct store_info info = store_describe(parts.store);
     log_info(&log, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
              info.engine_version, config->url_count, config->urls[0]);
-    sigwait(&signals, &signal_number);
+    int signal_number = signals_serve(&signals, &parts, &log);
     log_info(&log, "stopping: %s", strsignal(signal_number));
     parts_stop(&parts);
     log_info(&log, "stopped");
