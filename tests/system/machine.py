@@ -23,7 +23,8 @@ class Failure(Exception):
 def run(*command, check=True, **options):
     """Runs a command to its end and returns it with its output, as text."""
     result = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, timeout=TIMEOUT, text=True, errors="replace", check=False, **options)
+                            stderr=subprocess.PIPE, timeout=TIMEOUT, text=True, errors="replace", check=False,
+                            **options)
     if check and result.returncode != 0:
         raise Failure(f"{' '.join(map(str, command))} ended with {result.returncode}:\n{result.stdout}{result.stderr}")
     return result
