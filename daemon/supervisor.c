@@ -13,8 +13,9 @@
 
 enum {
     START_PROBE_MS = 10000,
-    TICK_MS = 5000,         /* between two looks, or a quarter of the watchdog's time when that is shorter */
-    TICKS_PER_WATCHDOG = 4, /* so that one look that takes its time is not the end */
+    TICK_MS = 2000,         /* between two looks */
+    PROBE_MS = 5000,        /* for each step of asking a listener */
+    WATCHDOG_PARTS = 4,     /* of the watchdog's time; neither of these is longer than one */
     SILENCE_MAX_MS = 10000, /* of the writer: no commit on a sound disk takes so long */
     STATUS_BYTES = 256,
 };
@@ -23,6 +24,7 @@ struct supervisor {
     struct supervisor_config config;
     bool watched; /* there is a watchdog to feed */
     unsigned tick_ms;
+    unsigned probe_ms;
     bool was_well;
     char status[STATUS_BYTES]; /* the last that was told */
     pthread_t thread;
@@ -49,13 +51,15 @@ static void status_format(struct store *store, char text[STATUS_BYTES])
     if (migration.state == STORE_MIGRATION_NONE) {
         return;
     }
+    length += (size_t)snprintf(text + length, STATUS_BYTES - length, "; %s %" PRIu32 " to %" PRIu32,
+                               migration_words[migration.state], migration.from, migration.to);
     uint64_t total = migration.messages_total;
     uint64_t moved = migration.messages_moved < total ? migration.messages_moved : total;
-    length += (size_t)snprintf(text + length, STATUS_BYTES - length,
-                               "; %s %" PRIu32 " to %" PRIu32 ": %.0f %% of %" PRIu64 " messages",
-                               migration_words[migration.state], migration.from, migration.to,
-                               total > 0 ? 100.0 * (double)moved / (double)total : 0.0, total);
-    if (migration.seconds_left >= 0 && length < STATUS_BYTES) {
+    if (total > 0) {
+        length += (size_t)snprintf(text + length, STATUS_BYTES - length, ": %" PRIu64 " %% of %" PRIu64 " messages",
+                                   moved * 100 / total, total);
+    }
+    if (migration.seconds_left >= 0) {
         snprintf(text + length, STATUS_BYTES - length, ", %" PRIu64 " a second, %" PRId64 " s left",
                  migration.messages_per_second, migration.seconds_left);
     }
@@ -63,7 +67,7 @@ static void status_format(struct store *store, char text[STATUS_BYTES])
 
 static void status_tell(struct supervisor *supervisor)
 {
-    char status[STATUS_BYTES];
+    char status[STATUS_BYTES] = "";
     status_format(supervisor->config.store, status);
     if (strcmp(status, supervisor->status) != 0) {
         memcpy(supervisor->status, status, sizeof(status));
@@ -75,7 +79,7 @@ static void status_tell(struct supervisor *supervisor)
 static const char *illness_find(const struct supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->config.url_count; i++) {
-        if (!supervisor_probe(supervisor->config.urls[i], supervisor->tick_ms)) {
+        if (!supervisor_probe(supervisor->config.urls[i], supervisor->probe_ms)) {
             return "a listener does not answer";
         }
     }
@@ -130,8 +134,9 @@ static struct supervisor *supervisor_new(const struct supervisor_config *config)
     supervisor->config = *config;
     supervisor->was_well = true;
     supervisor->watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
-    uint64_t tick_ms = watchdog_us / CLOCK_MILLISECOND_US / TICKS_PER_WATCHDOG + 1;
-    supervisor->tick_ms = supervisor->watched && tick_ms < TICK_MS ? (unsigned)tick_ms : TICK_MS;
+    uint64_t part_ms = supervisor->watched ? watchdog_us / CLOCK_MILLISECOND_US / WATCHDOG_PARTS + 1 : PROBE_MS;
+    supervisor->tick_ms = part_ms < TICK_MS ? (unsigned)part_ms : TICK_MS;
+    supervisor->probe_ms = part_ms < PROBE_MS ? (unsigned)part_ms : PROBE_MS;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

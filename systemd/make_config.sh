@@ -3,4 +3,10 @@
 # that have their default commented out. usage: make_config.sh CHATLOGD OUTPUT
 set -euo pipefail
 
-"$1" --print-config --data-dir /var/lib/chatlogd | sed -E 's/^([a-z-]+ = )/#\1/; s/^#(data-dir = )/\1/' >"$2"
+# A daemon with sanitizers does not start when the kernel spreads addresses widely.
+runner=()
+if setarch --addr-no-randomize true 2>/dev/null; then
+    runner=(setarch --addr-no-randomize)
+fi
+"${runner[@]}" "$1" --print-config --data-dir /var/lib/chatlogd |
+    sed -E 's/^([a-z-]+ = )/#\1/; s/^#(data-dir = )/\1/' >"$2"
