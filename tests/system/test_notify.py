@@ -53,6 +53,7 @@ class Manager:
 class Notify(unittest.TestCase):
     def setUp(self):
         self.data = daemon.Data()
+        self.data.options = ("--map-size", "4G")  # under TSan there is no room for the default
         self.addCleanup(self.data.remove)
         self.manager = Manager(self.data.directory)
         self.addCleanup(self.manager.socket.close)
