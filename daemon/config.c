@@ -1,6 +1,7 @@
 /* The command line, the order in which sources count, and what must fit together. */
 #include "config_options.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static const struct command {
     {"version", NULL, "Prints the version, and exits.", CONFIG_VERSION},
 };
 
-enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands), MESSAGE_ROOM = 128 * 1024 };
+enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands), MESSAGE_ROOM = 128 * 1024, CONFIG_LISTS_MAX = 8 };
 
 /* Two settings that must fit: lower * factor + room <= upper. */
 static const struct relation {
@@ -116,10 +117,23 @@ static int commands_take(int argc, const char *const *argv, const char **ret_fil
     return 0;
 }
 
+/* True when the list was not given before: what is given takes the place of the default or of the file's. */
+static bool list_first(const struct list *list, const struct list *given[CONFIG_LISTS_MAX])
+{
+    size_t i = 0;
+    while (given[i] && given[i] != list) {
+        i++;
+        assert(i < CONFIG_LISTS_MAX);
+    }
+    bool first = !given[i];
+    given[i] = list;
+    return first;
+}
+
 /* Second pass: the settings. */
 static int settings_take(int argc, const char *const *argv, struct config *config, struct config_error *error)
 {
-    bool urls_given = false;
+    const struct list *given[CONFIG_LISTS_MAX] = {NULL};
     struct argument argument;
     struct config_option option;
     char why[CONFIG_TEXT_BYTES];
@@ -130,9 +144,8 @@ static int settings_take(int argc, const char *const *argv, struct config *confi
         if (!config_option_find(argument.name, &option)) {
             continue; /* a command */
         }
-        if (option.kind == CONFIG_URLS && !urls_given) {
-            urls_given = true;
-            config->url_count = 0;
+        if (option.kind == CONFIG_LIST && list_first(option.list, given)) {
+            config_list_clear(option.list, config);
         }
         if (!config_option_set(&option, argument.value, config, why)) {
             return usage_fail(error, "--%s %.200s: %s", option.name, argument.value, why);
@@ -157,6 +170,14 @@ static int whole_check(const struct config *config, const char *file, struct con
         snprintf(error->message, sizeof(error->message),
                  "%.200s%sdata-dir is not set: give --data-dir DIR or set it in the configuration file", prefix, colon);
         return -1;
+    }
+    for (size_t i = 0; i < config->url_count; i++) {
+        if (!server_url_is_local(config->urls[i]) && config->token_key_count == 0) {
+            snprintf(error->message, sizeof(error->message),
+                     "%.200s%slisten = %s: other machines can reach it, so token-key must be set too", prefix, colon,
+                     config->urls[i]);
+            return -1;
+        }
     }
     for (size_t i = 0; i < sizeof(relations) / sizeof(*relations); i++) {
         const struct relation *one = &relations[i];
@@ -211,12 +232,17 @@ void config_print(const struct config *config, FILE *out)
             fprintf(out, "%s = %s\n", option.name, config->data_dir);
             continue;
         }
-        for (size_t url = 0; option.kind == CONFIG_URLS && url < config->url_count; url++) {
-            fprintf(out, "%s = %s\n", option.name, config->urls[url]);
-        }
-        if (option.kind != CONFIG_URLS) {
+        if (option.kind != CONFIG_LIST) {
             config_option_format(&option, config, text);
             fprintf(out, "%s = %s\n", option.name, text);
+            continue;
+        }
+        const char *entry;
+        for (size_t one = 0; (entry = config_list_at(option.list, config, one)); one++) {
+            fprintf(out, "%s = %s\n", option.name, entry);
+        }
+        if (!config_list_at(option.list, config, 0)) {
+            fprintf(out, "#%s =\n", option.name);
         }
     }
 }
@@ -224,9 +250,10 @@ void config_print(const struct config *config, FILE *out)
 static void default_help(const struct config_option *option, const struct config *defaults, FILE *out)
 {
     char text[CONFIG_TEXT_BYTES];
-    if (option->kind == CONFIG_URLS) {
-        fprintf(out, " Default: %s.\n", defaults->urls[0]);
-    } else if (option->kind != CONFIG_PATH) {
+    const char *entry = option->kind == CONFIG_LIST ? config_list_at(option->list, defaults, 0) : NULL;
+    if (entry) {
+        fprintf(out, " Default: %s.\n", entry);
+    } else if (option->kind != CONFIG_PATH && option->kind != CONFIG_LIST) {
         config_option_format(option, defaults, text);
         fprintf(out, " Default: %s.\n", text);
     } else {
@@ -241,7 +268,8 @@ void config_help(FILE *out)
     struct config defaults = config_defaults();
     fputs("Usage: chatlogd --data-dir DIR [--OPTION VALUE | --OPTION=VALUE]...\n"
           "       chatlogd migrate --help\n"
-          "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it.\n\n",
+          "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it,\n"
+          "SIGHUP makes it read the token keys again.\n\n",
           out);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         fprintf(out, "  --%s%s%s\n      %s\n", commands[i].name, commands[i].argument ? " " : "",

@@ -3,6 +3,8 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "auth/peer_map.h"
+#include "auth/token_keys.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "server_url.h"
@@ -16,6 +18,8 @@
 enum {
     CONFIG_PATH_BYTES = 1024, /* of data-dir, with the NUL */
     CONFIG_URLS_MAX = 16,
+    CONFIG_PEERS_MAX = 64,
+    CONFIG_TOKEN_KEYS_MAX = 16,
 };
 
 /* What to do with data in an older key layout. */
@@ -25,6 +29,12 @@ struct config {
     char data_dir[CONFIG_PATH_BYTES];
     char urls[CONFIG_URLS_MAX][SERVER_URL_BYTES];
     size_t url_count; /* at least 1 */
+    char peers[CONFIG_PEERS_MAX][PEER_RULE_BYTES];
+    size_t peer_count;
+    char token_keys[CONFIG_TOKEN_KEYS_MAX][TOKEN_KEY_SPEC_BYTES];
+    size_t token_key_count;
+    char audience[1][PRINCIPAL_USER_BYTES];
+    size_t audience_count; /* 1 */
     uint64_t map_bytes;
     uint64_t disk_reserve_bytes;
     uint64_t deleted_retention_s;

@@ -9,8 +9,8 @@
 #define SECTION "chatlogd"
 
 enum {
-    LINE_BYTES = CONFIG_PATH_BYTES + CONFIG_NAME_BYTES + 16,
-    OPTIONS_MAX = 64, /* more than there are */
+    LINE_BYTES = TOKEN_KEY_SPEC_BYTES + CONFIG_NAME_BYTES + 16, /* the longest value there is */
+    OPTIONS_MAX = 64,                                           /* more than there are */
 };
 
 struct reading {
@@ -86,12 +86,12 @@ static int setting_take(void *arg, const char *section, const char *name, const 
         return 1;
     }
     bool first = option_first(reading, index);
-    if (!first && option.kind != CONFIG_URLS) {
+    if (!first && option.kind != CONFIG_LIST) {
         reading_fail(reading, name, NULL, "it is set twice");
         return 1;
     }
-    if (first && option.kind == CONFIG_URLS) {
-        reading->config->url_count = 0;
+    if (first && option.kind == CONFIG_LIST) {
+        config_list_clear(option.list, reading->config);
     }
     if (!config_option_set(&option, value, reading->config, why)) {
         reading_fail(reading, name, value, why);

@@ -53,18 +53,29 @@ static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum config_migrat
 
 static const struct config_option fixed_options[] = {
     {"data-dir", CONFIG_PATH, offsetof(struct config, data_dir), 0, 0,
-     "The directory of the data. Must be given. One daemon at a time may use it.", NULL},
-    {"listen", CONFIG_URLS, offsetof(struct config, urls), 0, 0,
-     "Where clients connect; may be repeated. A socket file gets mode 0660: its owner and group may connect.", NULL},
+     "The directory of the data. Must be given. One daemon at a time may use it.", NULL, NULL},
+    {"listen", CONFIG_LIST, 0, 0, 0,
+     "Where clients connect; may be repeated. A socket file gets mode 0660: its owner and group may connect.", NULL,
+     &config_urls},
+    {"peer", CONFIG_LIST, 0, 0, 0,
+     "What a Unix user at a local socket may do; may be repeated. root and the daemon's own user are service and "
+     "admin.",
+     NULL, &config_peers},
+    {"token-key", CONFIG_LIST, 0, 0, 0,
+     "A key that tokens are signed with; may be repeated; read again on SIGHUP. ES256: a public key (P-256, PEM).",
+     NULL, &config_token_keys},
+    {"token-audience", CONFIG_LIST, 0, 0, 0, "The aud that tokens must have.", NULL, &config_audience},
     {"map-size", CONFIG_SIZE, offsetof(struct config, map_bytes), 16 * MIB, 64 * TIB,
-     "The largest size the data file may reach. Costs address space only, not disk or memory.", NULL},
+     "The largest size the data file may reach. Costs address space only, not disk or memory.", NULL, NULL},
     {"disk-reserve", CONFIG_SIZE, offsetof(struct config, disk_reserve_bytes), 16 * MIB, 1 * TIB,
-     "Changes that need room are refused while the disk has less than this free.", NULL},
+     "Changes that need room are refused while the disk has less than this free.", NULL, NULL},
     {"deleted-retention", CONFIG_DURATION, offsetof(struct config, deleted_retention_s), 1, 36500 * DAY,
-     "How long a deleted conversation can be undeleted before it is removed for good.", NULL},
+     "How long a deleted conversation can be undeleted before it is removed for good.", NULL, NULL},
     {"migrate", CONFIG_WORD, offsetof(struct config, migrate), 0, 0,
-     "Data in an older key layout: is moved while it is served, is served as it is, or the start fails.", migrations},
-    {"log-level", CONFIG_WORD, offsetof(struct config, log_level), 0, 0, "Lines of lower weight are left out.", levels},
+     "Data in an older key layout: is moved while it is served, is served as it is, or the start fails.", migrations,
+     NULL},
+    {"log-level", CONFIG_WORD, offsetof(struct config, log_level), 0, 0, "Lines of lower weight are left out.", levels,
+     NULL},
 };
 
 enum { FIXED_COUNT = sizeof(fixed_options) / sizeof(*fixed_options) };
@@ -130,6 +141,8 @@ struct config config_defaults(void)
 {
     return (struct config){.urls = {"ipc:///run/chatlogd/chatlogd.sock"},
                            .url_count = 1,
+                           .audience = {"chatlogd"},
+                           .audience_count = 1,
                            .map_bytes = CONFIG_MAP_BYTES_DEFAULT,
                            .disk_reserve_bytes = CONFIG_DISK_RESERVE_DEFAULT,
                            .deleted_retention_s = 30 * DAY,
@@ -194,9 +207,8 @@ void config_option_range(const struct config_option *option, char range[CONFIG_T
     case CONFIG_PATH:
         snprintf(range, CONFIG_TEXT_BYTES, "a path of at most %d bytes", CONFIG_PATH_BYTES - 1);
         return;
-    case CONFIG_URLS:
-        snprintf(range, CONFIG_TEXT_BYTES, "ipc:///PATH, tcp://127.0.0.1:PORT or tcp://[::1]:PORT; at most %d",
-                 CONFIG_URLS_MAX);
+    case CONFIG_LIST:
+        config_list_range(option->list, range);
         return;
     case CONFIG_WORD:
         words_list(option->words, range);
@@ -215,7 +227,7 @@ void config_option_range(const struct config_option *option, char range[CONFIG_T
 
 void config_option_format(const struct config_option *option, const struct config *config, char text[CONFIG_TEXT_BYTES])
 {
-    assert(option->kind != CONFIG_PATH && option->kind != CONFIG_URLS);
+    assert(option->kind != CONFIG_PATH && option->kind != CONFIG_LIST);
     if (option->kind != CONFIG_WORD) {
         number_format(&kinds[option->kind], number_get(option, config), text, CONFIG_TEXT_BYTES);
         return;
@@ -239,20 +251,6 @@ static bool path_valid(const char *path)
         }
     }
     return length > 0 && length < CONFIG_PATH_BYTES && path[0] != ' ' && path[length - 1] != ' ';
-}
-
-static bool url_add(const char *url, struct config *config, char *why)
-{
-    struct error error;
-    if (server_url_check(url, &error)) {
-        snprintf(why, CONFIG_TEXT_BYTES, "%.*s", CONFIG_TEXT_BYTES - 1, error.message);
-        return false;
-    }
-    if (config->url_count == CONFIG_URLS_MAX) {
-        return false;
-    }
-    snprintf(config->urls[config->url_count++], SERVER_URL_BYTES, "%s", url);
-    return true;
 }
 
 static bool word_set(const struct config_option *option, const char *name, struct config *config)
@@ -289,8 +287,8 @@ bool config_option_set(const struct config_option *option, const char *value, st
             return true;
         }
         return false;
-    case CONFIG_URLS:
-        return url_add(value, config, why);
+    case CONFIG_LIST:
+        return config_list_add(option->list, value, config, why);
     case CONFIG_WORD:
         return word_set(option, value, config);
     case CONFIG_SIZE:

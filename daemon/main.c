@@ -1,4 +1,6 @@
 /* Start and stop, in order. Everything that can be wrong at the start ends here with a sentence and an exit status. */
+#include "auth/authority.h"
+#include "auth/secret_file.h"
 #include "base/log.h"
 #include "config.h"
 #include "migrate_command.h"
@@ -25,8 +27,14 @@ enum {
     OTHER_FILES = 1024, /* of the process besides connections: data, nng, handshakes under way */
 };
 
+/* Page tokens stay good after a restart. */
+static const char page_key_name[] = "page_token.key";
+
 struct parts {
     const char *urls[CONFIG_URLS_MAX]; /* the config's */
+    struct authority *authority;
+    const char *peers[CONFIG_PEERS_MAX]; /* the config's texts, as the authority takes them */
+    const char *token_keys[CONFIG_TOKEN_KEYS_MAX];
     struct store *store;
     struct rpc *rpc;
     struct server *server;
@@ -93,6 +101,28 @@ static bool files_raise(uint64_t connections, const struct log *log)
     return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
+static int authority_start(const struct config *config, const struct log *log, struct parts *parts, struct error *error)
+{
+    for (size_t i = 0; i < config->peer_count; i++) {
+        parts->peers[i] = config->peers[i];
+    }
+    for (size_t i = 0; i < config->token_key_count; i++) {
+        parts->token_keys[i] = config->token_keys[i];
+    }
+    const struct authority_config authority_config = {.peers = parts->peers,
+                                                      .peer_count = config->peer_count,
+                                                      .token_keys = parts->token_keys,
+                                                      .token_key_count = config->token_key_count,
+                                                      .audience = config->audience[0]};
+    for (size_t i = 0; i < config->url_count && config->token_key_count == 0; i++) {
+        if (!server_url_path(config->urls[i])) {
+            log_warning(log, "%s answers health checks only: TCP needs tokens, and no token-key is set",
+                        config->urls[i]);
+        }
+    }
+    return authority_new(&authority_config, &parts->authority, error);
+}
+
 static int parts_start(const struct config *config, struct counters *counters, struct log *log, struct parts *parts,
                        struct error *error)
 {
@@ -112,7 +142,14 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                         .event_arg = log,
                                         .fatal = store_fatal,
                                         .fatal_arg = log};
-    int rc = store_open(&store_config, &parts->store, error);
+    uint8_t page_key[SECRET_FILE_BYTES];
+    int rc = authority_start(config, log, parts, error);
+    if (!rc) {
+        rc = store_open(&store_config, &parts->store, error);
+    }
+    if (!rc) {
+        rc = secret_file_open(config->data_dir, page_key_name, page_key, error);
+    }
     if (rc) {
         return rc;
     }
@@ -121,7 +158,8 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                     .counters = counters,
                                     .log = log,
                                     .version = CHATLOGD_VERSION,
-                                    .nng_version = server_nng_version()};
+                                    .nng_version = server_nng_version(),
+                                    .page_key = page_key};
     parts->rpc = rpc_new(&rpc_config);
     if (!parts->rpc) {
         return error_set(error, ERROR_STARTUP, "memory is too short to start");
@@ -131,6 +169,7 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                           .limits = &config->limits,
                                           .counters = counters,
                                           .rpc = parts->rpc,
+                                          .authority = parts->authority,
                                           .log = log};
     rc = server_start(&server_config, &parts->server, error);
     if (rc) {
@@ -157,6 +196,7 @@ static void parts_stop(struct parts *parts)
     if (parts->rpc) {
         parts->rpc = rpc_free(parts->rpc);
     }
+    parts->authority = authority_free(parts->authority);
     alarm_set(connections_late, LAST_ALARM_S); /* exit() runs code of the libraries too */
 }
 
@@ -170,13 +210,24 @@ static int signals_block(sigset_t *ret_signals)
     return pthread_sigmask(SIG_BLOCK, ret_signals, NULL); /* before any thread is made: they inherit it */
 }
 
+/* Connections live on: what they may do is decided anew with each request. */
+static void keys_reload(const struct parts *parts, const struct log *log, size_t count)
+{
+    struct error error;
+    if (authority_reload(parts->authority, &error)) {
+        log_error(log, "SIGHUP: the token keys stay as they were: %s", error.message);
+    } else {
+        log_info(log, "SIGHUP: %zu token keys were read again", count);
+    }
+}
+
 /* Returns the signal that ends the daemon. */
-static int signals_serve(const sigset_t *signals, const struct parts *parts, const struct log *log)
+static int signals_serve(const sigset_t *signals, const struct parts *parts, const struct log *log, size_t key_count)
 {
     int number = SIGHUP;
     while (sigwait(signals, &number) == 0 && number == SIGHUP) {
         supervisor_reload_begin(parts->supervisor);
-        log_info(log, "SIGHUP: settings are read at the start only");
+        keys_reload(parts, log, key_count);
         supervisor_reload_end(parts->supervisor);
     }
     return number;
@@ -202,7 +253,7 @@ static int daemon_run(const struct config *config)
     struct store_info info = store_describe(parts.store);
     log_info(&log, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
              info.engine_version, config->url_count, config->urls[0]);
-    int signal_number = signals_serve(&signals, &parts, &log);
+    int signal_number = signals_serve(&signals, &parts, &log, config->token_key_count);
     log_info(&log, "stopping: %s", strsignal(signal_number));
     parts_stop(&parts);
     log_info(&log, "stopped");

@@ -54,6 +54,7 @@ static struct server *server_new(const struct server_config *config)
     server->limits = config->limits;
     server->counters = config->counters;
     server->rpc = config->rpc;
+    server->authority = config->authority;
     server->log = config->log;
     server->listeners = listeners;
     return server;

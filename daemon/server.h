@@ -2,6 +2,7 @@
 #ifndef SERVER_H
 #define SERVER_H
 
+#include "auth/authority.h"
 #include "base/counters.h"
 #include "base/error.h"
 #include "base/limits.h"
@@ -18,6 +19,7 @@ struct server_config {
     const struct limits *limits;
     struct counters *counters;
     struct rpc *rpc;
+    struct authority *authority;
     const struct log *log;
 };
 

@@ -107,6 +107,20 @@ static struct connection *connection_begin(struct connection *connection, nng_st
     return oldest;
 }
 
+/* Who connects, as the kernel says: over a local socket that is known. */
+static void session_open(struct connection *connection)
+{
+    uint64_t uid;
+    uint64_t pid;
+    struct session_peer peer;
+    bool known = nng_stream_get_uint64(connection->stream, NNG_OPT_IPC_PEER_UID, &uid) == 0 &&
+                 nng_stream_get_uint64(connection->stream, NNG_OPT_IPC_PEER_PID, &pid) == 0;
+    if (known) {
+        peer = (struct session_peer){.uid = (uid_t)uid, .pid = (pid_t)pid};
+    }
+    session_begin(&connection->session, connection->server->authority, known ? &peer : NULL);
+}
+
 void server_connection_open(struct server *server, nng_stream *stream, bool typed)
 {
     struct connection *connection = connection_get(server);
@@ -119,6 +133,7 @@ void server_connection_open(struct server *server, nng_stream *stream, bool type
     pthread_mutex_lock(&server->mutex);
     struct connection *oldest = connection_begin(connection, stream, typed);
     pthread_mutex_unlock(&server->mutex);
+    session_open(connection);
     if (oldest) {
         server_connection_condemn(oldest, SERVER_EVENT_SILENT);
         server_connection_release(oldest);
@@ -200,6 +215,7 @@ void server_connection_release(struct connection *connection)
     }
     assert(connection->closing && !connection->send_head && connection->unanswered == 0);
     nng_stream_free(connection->stream);
+    session_end(&connection->session);
     free(connection->body);
     connection->stream = NULL;
     connection->body = NULL;

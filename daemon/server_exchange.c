@@ -147,5 +147,7 @@ void server_exchange_handle(struct exchange *exchange)
 {
     struct span message = span_of(exchange->request, exchange->request_size);
     struct span request = span_of(message.data + exchange->route_size, message.size - exchange->route_size);
-    rpc_handle(exchange->connection->server->rpc, request, exchange->received_us, exchange_answer, exchange);
+    struct connection *connection = exchange->connection;
+    rpc_handle(connection->server->rpc, &connection->session, request, exchange->received_us, exchange_answer,
+               exchange);
 }

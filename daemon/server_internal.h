@@ -9,7 +9,7 @@
  * socket's part, too.
  *
  * Memory of the network side, at most, with S = limits.request_bytes + SERVER_REQUEST_SLACK and A = the largest answer:
- *   limits.connections * (S + 5 KiB)  a request being read, and the connection itself
+ *   limits.connections * (S + 9 KiB)  a request being read, the connection itself and the last token it showed
  * + SERVER_GREETINGS_MAX * 2 * 5 KiB  connections whose handshake is awaited, or that are just being closed
  * + limits.requests * max(S, A)       a request worked on, later its answer until the kernel has taken it
  *
@@ -17,6 +17,7 @@
 #ifndef SERVER_INTERNAL_H
 #define SERVER_INTERNAL_H
 
+#include "auth/session.h"
 #include "server.h"
 #include "server_frame.h"
 
@@ -60,7 +61,8 @@ struct connection {
     nng_stream *stream;
     nng_aio *receive_aio;
     nng_aio *send_aio;
-    bool typed; /* IPC frames begin with a type */
+    bool typed;             /* IPC frames begin with a type */
+    struct session session; /* from the take-over of the stream until it is given back */
 
     /* Held to begin an operation and to close the stream, so that none is begun on a closed one: it would never end.
      * Nothing but nng is called with it. */
@@ -132,6 +134,7 @@ struct server {
     const struct limits *limits;
     struct counters *counters;
     struct rpc *rpc;
+    struct authority *authority;
     const struct log *log;
     struct server_listener *listeners;
     size_t listener_count;

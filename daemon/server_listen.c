@@ -98,8 +98,12 @@ static void listener_tell(const struct server *server, const struct server_liste
         log_info(server->log, "listening on %s (mode %04o)", url, (unsigned)SOCKET_MODE);
     } else if (nng_stream_listener_get_int(listener->stream, NNG_OPT_TCP_BOUND_PORT, &port) == 0) {
         log_info(server->log, "listening on %.*s:%d", (int)(strrchr(url, ':') - url), url, port);
-        log_warning(server->log,
-                    "%s has no authentication: every user of this machine can read and change all conversations", url);
+        if (!server_url_is_local(url)) {
+            log_warning(server->log,
+                        "%s is not encrypted: who can read the network can read tokens and conversations; let "
+                        "other machines connect through a tunnel only",
+                        url);
+        }
     }
 }
 

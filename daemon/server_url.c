@@ -1,8 +1,7 @@
-/* Which URLs the daemon may listen on: until there are tokens, only what other machines cannot reach. */
+/* Which URLs the daemon may listen on. */
 #include "server_url.h"
 
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -10,7 +9,7 @@
 #define IPC_PREFIX "ipc://"
 #define TCP_PREFIX "tcp://"
 
-enum { PORT_DIGITS = 5, PORT_MAX = 65535, IPV4_BYTES = 4, LOOPBACK_NETWORK = 127 };
+enum { PORT_DIGITS = 5, PORT_MAX = 65535, LOOPBACK_NETWORK = 127 };
 
 const char *server_url_path(const char *url)
 {
@@ -42,29 +41,51 @@ static bool port_valid(const char *port)
     return digits > 0 && digits <= PORT_DIGITS && port[digits] == '\0' && strtoul(port, NULL, 10) <= PORT_MAX;
 }
 
-static bool host_is_loopback(const char *host)
+/* An address as it is, never a name: which addresses a name has is for others to say. */
+static bool host_parse(const char *address, int *ret_family, unsigned char ret_bytes[sizeof(struct in6_addr)])
 {
-    unsigned char address[IPV4_BYTES];
-    return strcmp(host, "[::1]") == 0 || (inet_pton(AF_INET, host, address) == 1 && address[0] == LOOPBACK_NETWORK);
+    char host[INET6_ADDRSTRLEN + 2] = "";
+    const char *colon = strrchr(address, ':');
+    size_t length = colon ? (size_t)(colon - address) : 0;
+    if (length == 0 || length >= sizeof(host)) {
+        return false;
+    }
+    memcpy(host, address, length);
+    *ret_family = host[0] == '[' ? AF_INET6 : AF_INET;
+    if (*ret_family == AF_INET6) {
+        if (host[length - 1] != ']') {
+            return false;
+        }
+        host[length - 1] = '\0';
+    }
+    return inet_pton(*ret_family, *ret_family == AF_INET6 ? host + 1 : host, ret_bytes) == 1;
 }
 
 static int address_check(const char *address, struct error *error)
 {
-    char host[SERVER_URL_BYTES];
+    int family;
+    unsigned char bytes[sizeof(struct in6_addr)];
     const char *colon = strrchr(address, ':');
-    if (!colon || (size_t)(colon - address) >= sizeof(host) || !port_valid(colon + 1)) {
+    if (!host_parse(address, &family, bytes) || !port_valid(colon + 1)) {
         return error_set(error, ERROR_STARTUP,
-                         "tcp:// needs an address and a port from 0 to 65535, as in "
-                         "tcp://127.0.0.1:7311");
-    }
-    memcpy(host, address, (size_t)(colon - address));
-    host[colon - address] = '\0';
-    if (!host_is_loopback(host)) {
-        return error_set(error, ERROR_STARTUP,
-                         "TCP has no authentication yet, so only this machine's own addresses are allowed: "
-                         "tcp://127.0.0.1:PORT or tcp://[::1]:PORT");
+                         "tcp:// needs an IPv4 address, or an IPv6 address in brackets, and a port from 0 to 65535, as "
+                         "in tcp://127.0.0.1:7311");
     }
     return 0;
+}
+
+bool server_url_is_local(const char *url)
+{
+    static const unsigned char own[sizeof(struct in6_addr)] = {[15] = 1};
+    int family;
+    unsigned char bytes[sizeof(struct in6_addr)];
+    if (server_url_path(url)) {
+        return true;
+    }
+    if (!host_parse(url + strlen(TCP_PREFIX), &family, bytes)) {
+        return false;
+    }
+    return family == AF_INET ? bytes[0] == LOOPBACK_NETWORK : memcmp(bytes, own, sizeof(own)) == 0;
 }
 
 int server_url_check(const char *url, struct error *error)

@@ -4,13 +4,18 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 enum {
     SERVER_URL_BYTES = 128, /* with the NUL; more than any URL that is accepted needs */
 };
 
-/* 0 for "ipc:///absolute/path" that fits a socket address, and for "tcp://127.x.y.z:PORT" and "tcp://[::1]:PORT" (PORT
- * 0: the kernel chooses). Else -ERROR_STARTUP, and the error says what is allowed. */
+/* 0 for "ipc:///absolute/path" that fits a socket address, and for "tcp://ADDRESS:PORT" with an IPv4 address or an IPv6
+ * address in brackets (PORT 0: the kernel chooses). Else -ERROR_STARTUP, and the error says what is allowed. */
 int server_url_check(const char *url, struct error *error);
+
+/* True when other machines cannot reach it: ipc://, tcp://127.x.y.z and tcp://[::1]. For URLs that passed the check. */
+bool server_url_is_local(const char *url);
 
 /* The path of an ipc:// URL, or NULL for another scheme. Points into url. */
 const char *server_url_path(const char *url);

@@ -18,6 +18,7 @@
     X(metadata_value_bytes, 1024, 1024, "a metadata value")                                                            \
     X(mask_paths, 16, 16, "paths in an update mask")                                                                   \
     X(page_token_bytes, 1024, 1024, "a page token")                                                                    \
+    X(token_bytes, 4096, 4096, "a token")                                                                              \
     X(append_messages, 1000, 1000, "messages in one append, page or pop")                                              \
     X(page_default, 50, 50, "entries of a page when the request does not say")                                         \
     X(replace_messages, 100000, 100000, "messages dropped by one replace_after_seq")                                   \

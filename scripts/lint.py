@@ -39,13 +39,17 @@ TEST = r'"support/\w+\.h"|<cmocka\.h>'
 # Who may include whom, besides the C library: the first row whose pattern a path matches holds.
 INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed in [
     (r"daemon/base/", BASE, LIMITS),
+    (r"daemon/auth/", BASE, LIMITS, r'"auth/\w+\.h"', r"<(jwt|jansson|utf8proc)\.h>", r"<openssl/\w+\.h>"),
     (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<lmdb\.h>", r"<xxhash\.h>"),
     (r"daemon/store/", BASE, LIMITS, r'"store/\w+\.h"'),
-    (r"daemon/history/", BASE, LIMITS, GENERATED, STORE, r'"history/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
-    (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
-    (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
-    (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"', r"<ini\.h>"),
-    (r"daemon/main\.c$", BASE, LIMITS, STORE,
+    (r"daemon/history/", BASE, LIMITS, GENERATED, STORE, r'"history/\w+\.h"', r'"auth/scope\.h"',
+     r"<openssl/(crypto|hmac)\.h>"),
+    (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(auth|history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
+    (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"auth/(authority|session)\.h"',
+     r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
+    (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"',
+     r'"auth/(peer_map|token_keys)\.h"', r"<ini\.h>"),
+    (r"daemon/main\.c$", BASE, LIMITS, STORE, r'"auth/\w+\.h"',
      r'"(rpc/rpc|server|config|migrate_command|supervisor)\.h"'),
     (r"daemon/supervisor\w*\.[ch]$", BASE, GENERATED, STORE, r'"(supervisor\w*|server_(frame|url))\.h"',
      r"<systemd/sd-daemon\.h>"),
@@ -53,18 +57,21 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"proto/", LIMITS, r'"descriptor_set\.h"'),
     (r"client/include/",),
     (r"client/lib/", PUBLIC, GENERATED, r'"(lib/)?\w+\.h"'),
-    (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|xxhash|utf8proc)\.h>"),
+    (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|jwt|xxhash|utf8proc)\.h>"),
     (r"client/example/", r"<chatlog\.h>"),
-    (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(store|history|rpc)/[\w/]+\.h"',
+    (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc)/[\w/]+\.h"',
      r'"(config|server|supervisor)\w*\.h"', r"<lmdb\.h>"),
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE, r'"store/maintenance\.h"'),
     (r"tests/support/lmdb_file\.[ch]$", TEST, BASE, r"<lmdb\.h>"),
-    (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"rpc/rpc\.h"'),
+    (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"(rpc/rpc|auth/session)\.h"',
+     r"<openssl/\w+\.h>"),
     (r"tests/bench/", TEST, PUBLIC, GENERATED, r'"bench/\w+\.h"'),
     (r"tests/golden/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"golden/\w+\.h"'),
     (r"tests/migration/", TEST, PUBLIC, BASE, GENERATED, r'"store/\w+\.h"'),
     (r"tests/system/", r"<lmdb\.h>"),
-    (r"tests/fuzz/", TEST, BASE, LIMITS, GENERATED, r'"fuzz/fuzz\.h"', r'"(store|history|rpc)/[\w/]+\.h"'),
+    (r"tests/fuzz/", TEST, BASE, LIMITS, GENERATED, r'"fuzz/fuzz\.h"', r'"(auth|store|history|rpc)/[\w/]+\.h"',
+     r'"config\.h"'),
+    (r"tests/identity/", TEST, PUBLIC, BASE, GENERATED, r'"(auth|history|identity)/\w+\.h"'),
     (r"tests/integration/", TEST, PUBLIC, r'"\w+\.h"'),
 ]]
 
@@ -79,6 +86,8 @@ LIBRARIES = [
      "nng is for the daemon's server only"),
     (re.compile(r"\bsd_\w+\s*\("), re.compile(r"daemon/supervisor\.c$"),
      "libsystemd is for daemon/supervisor.c only"),
+    (re.compile(r"\bjwt_\w+"), re.compile(r"daemon/auth/token\.c|client/cli/command_token\.c"),
+     "libjwt is for daemon/auth/token.c and what makes tokens"),
 ]
 
 
@@ -229,8 +238,8 @@ def unregistered_test(tree):
             yield path, 1, "tests/fuzz/CMakeLists.txt does not find a fuzz target here"
         if re.fullmatch(r"tests/(unit|store|integration)/.+\.c", path) and not is_test:
             yield path, 1, "tests/CMakeLists.txt takes only test_*.c from here; helpers go to tests/support"
-        is_found = re.fullmatch(
-            r"tests/((unit|store|integration|migration)/\w+\.c|(cli|migration|system)/\w+\.py)", path)
+        is_found = re.fullmatch(r"tests/((unit|store|integration|identity|migration)/\w+\.c|"
+                                r"(cli|migration|system)/\w+\.py)", path)
         if is_test and not is_found:
             yield path, 1, "tests/CMakeLists.txt does not find a test here"
         is_python = folder in ("tests/cli", "tests/migration", "tests/system") and name.endswith(".py")

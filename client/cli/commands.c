@@ -123,6 +123,41 @@ static const char append_details[] =
     "The conversation is created if the user has none of this ID. Without TEXT, or with -, the text is read from\n"
     "standard input and kept byte for byte, with the line end of its last line.";
 
+static const struct option token_options[] = {
+    {.kind = OPTION_TEXT,
+     .name = "key",
+     .argument = "KID:ALG:FILE",
+     .offset = OFFSET(key),
+     .meaning = "the key to sign with, as in the daemon's token-key;\nof ES256 the private one"},
+    {.kind = OPTION_TEXT,
+     .name = "user",
+     .argument = "USER",
+     .offset = OFFSET(user),
+     .meaning = "the user it acts for; of a service its name, or nothing"},
+    {.kind = OPTION_TEXT,
+     .name = "scope",
+     .argument = "WORDS",
+     .offset = OFFSET(scope),
+     .meaning = "of history:read, history:write, admin, service, with commas\nbetween; without it the first two"},
+    {.kind = OPTION_NUMBER,
+     .name = "ttl",
+     .argument = "SECONDS",
+     .offset = OFFSET(ttl),
+     .smallest = 1,
+     .largest = 31536000,
+     .meaning = "how long it holds, up to a year; without it an hour"},
+    {.kind = OPTION_TEXT,
+     .name = "audience",
+     .argument = "TEXT",
+     .offset = OFFSET(audience),
+     .meaning = "the daemon's token-audience; without it chatlogd"},
+    {0},
+};
+
+static const char token_details[] =
+    "Prints a JSON Web Token that the daemon takes if it has the same key under the same KID. Who has an HS256 secret\n"
+    "can make tokens for everybody: real ones are made by the service that knows who its users are.";
+
 /* clang-format off */
 const struct command commands[] = {
     {"import", "FILE", 1, 1, NULL, false, NULL, command_import,
@@ -154,6 +189,8 @@ const struct command commands[] = {
      "show what is stored and what the daemon has done", NULL},
     {"health", "", 0, 0, NULL, false, NULL, command_health,
      "ask whether the daemon is serving; the exit code is 0 only then", NULL},
+    {"token", "--key KID:ALGORITHM:FILE", 0, 0, token_options, true, token_check, command_token,
+     "make a token for trying out, without asking a daemon", token_details},
     {"help", "[COMMAND]", 0, 1, NULL, true, help_check, command_help,
      "show this help, or that of a command", NULL},
     {0},

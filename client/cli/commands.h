@@ -48,6 +48,8 @@ int command_forget(struct session *session);
 int command_info(struct session *session);
 int command_stats(struct session *session);
 int command_health(struct session *session);
+const char *token_check(const struct options *options);
+int command_token(struct session *session);
 const char *help_check(const struct options *options);
 int command_help(struct session *session);
 

@@ -21,12 +21,17 @@ enum output_form { OUTPUT_TEXT, OUTPUT_JSON };
 /* Every value a command line can set; which ones a command takes is in its table. Borrowed from argv. */
 struct options {
     const char *server;
+    const char *token_file;
     int output; /* of enum output_form */
     struct number timeout;
     bool help;
     bool version;
 
     const char *user;
+    const char *key;
+    const char *scope;
+    const char *audience;
+    struct number ttl;
     const char *role;
     const char *request_id;
     struct number expected_last_seq;

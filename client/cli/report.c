@@ -24,6 +24,9 @@ static const struct {
     {"SHUTTING_DOWN", "Try again when the daemon has started."},
     {"NO_ANSWER", "If it was a change, it may have been made: look before you repeat it."},
     {"DEADLINE_PASSED", "Nothing was done: try again, perhaps with a larger --timeout."},
+    {"TOKEN_REQUIRED", "Name a token with --token-file FILE or CHATLOG_TOKEN."},
+    {"TOKEN_EXPIRED", "Get a new token from who issued it."},
+    {"PEER_UNKNOWN", "Ask the daemon's operator, or name a token with --token-file FILE or CHATLOG_TOKEN."},
     {"DEFECT", "The daemon's log says more."},
 };
 

@@ -1,10 +1,14 @@
 /* The connection to the daemon: which one, and whether it is there. */
 #include "cli/session.h"
 
+#include "chatlog_limits.h"
 #include "cli/report.h"
+#include "cli/token_file.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { READY_TIMEOUT_MS = 2000, MILLISECONDS = 1000 };
 
@@ -16,6 +20,35 @@ static int session_unreachable(const struct session *session, const struct chatl
                    "  open its socket; name another with --server URL or CHATLOG_SERVER.",
                    session->url);
     return EXIT_UNREACHABLE;
+}
+
+static int token_refuse(const char *place, const char *why)
+{
+    report_failure("INVALID_ARGUMENT", "TOKEN_UNUSABLE", "The token in %s: %s", place, why);
+    return EXIT_USAGE;
+}
+
+/* Returns 0, or the exit code after it has reported why not. */
+static int session_token(struct session *session)
+{
+    const char *path = session->options->token_file;
+    const char *token = getenv("CHATLOG_TOKEN");
+    char *text = NULL;
+    size_t size;
+    if (path && !(text = token_file_read(path, CHATLOG_LIMIT_token_bytes, &size))) {
+        return token_refuse(path, strerror(errno));
+    }
+    if (path && (size == 0 || strlen(text) != size)) {
+        free(text);
+        return token_refuse(path, size == 0 ? "the file is empty" : "the file has a NUL byte");
+    }
+    struct chatlog_error error;
+    int code = chatlog_set_token(session->client, text ? text : token, &error);
+    if (text) {
+        explicit_bzero(text, size);
+    }
+    free(text);
+    return code == 0 ? 0 : token_refuse(path ? path : "CHATLOG_TOKEN", error.message);
 }
 
 int session_open(struct session *session)
@@ -31,6 +64,10 @@ int session_open(struct session *session)
     if (chatlog_open(session->url, &session->client, &error) != 0) {
         report_call(&error);
         return error.code == CHATLOG_INVALID_ARGUMENT ? EXIT_USAGE : EXIT_FAILURE;
+    }
+    int code = session_token(session);
+    if (code != 0) {
+        return code;
     }
     uint32_t wait_ms = READY_TIMEOUT_MS;
     if (session->call.timeout_ms > 0 && session->call.timeout_ms < wait_ms) {

@@ -82,6 +82,12 @@ CHATLOG_API int chatlog_open(const char *url, struct chatlog **ret_client, struc
 /* Blocks until the daemon has answered a health check, at most timeout_ms (0: 30,000). UNAVAILABLE when it did not. */
 CHATLOG_API int chatlog_wait_ready(struct chatlog *client, uint32_t timeout_ms, struct chatlog_error *error);
 
+/* The token (a JSON Web Token) that calls begun from now on show the daemon; NULL or "" means none. Calls under way,
+ * and their retries, keep the one they began with. Copied; may be replaced at any time, from any thread. Without a
+ * token the daemon asks the kernel who is at the other end of a local socket, and refuses TCP. Errors: INVALID_ARGUMENT
+ * / FIELD_INVALID (blanks or control characters, or over 4,096 bytes). */
+CHATLOG_API int chatlog_set_token(struct chatlog *client, const char *token, struct chatlog_error *error);
+
 /* Ends calls under way with CANCELLED, waits for their completions, and frees the client. No other call may begin.
  * Must not be called from a completion. NULL is allowed. Returns NULL. */
 CHATLOG_API struct chatlog *chatlog_close(struct chatlog *client);

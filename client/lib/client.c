@@ -6,6 +6,7 @@
 #include "unary.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct chatlog *client_new(const char *url)
@@ -19,11 +20,15 @@ static struct chatlog *client_new(const char *url)
         return NULL;
     }
     client->url = memcpy(copy, url, size);
+    client->authorization[0] = '\0';
+    pthread_mutex_init(&client->token_lock, NULL);
     return client;
 }
 
 static void client_free(struct chatlog *client)
 {
+    explicit_bzero(client->authorization, sizeof client->authorization);
+    pthread_mutex_destroy(&client->token_lock);
     chatlog_memory_free(client->url);
     chatlog_memory_free(client);
 }
@@ -58,6 +63,36 @@ struct chatlog *chatlog_close(struct chatlog *client)
     chatlog_scheduler_stop(&client->scheduler);
     client_free(client);
     return NULL;
+}
+
+/* NULL: nothing but what can stand in a header of HTTP, as any token does. */
+static const char *token_fault(const char *token)
+{
+    size_t length = strnlen(token, CHATLOG_LIMIT_token_bytes + 1);
+    if (length > CHATLOG_LIMIT_token_bytes)
+        return "the token is too long: at most 4,096 bytes are allowed";
+    for (size_t i = 0; i < length; i++)
+        if (token[i] <= ' ' || token[i] > '~')
+            return "the token has blanks, control or other characters that no token has";
+    return NULL;
+}
+
+int chatlog_set_token(struct chatlog *client, const char *token, struct chatlog_error *error)
+{
+    int code = CHATLOG_REQUIRE(error, {client, "client"});
+    if (code != 0)
+        return code;
+    if (token == NULL)
+        token = "";
+    const char *fault = token_fault(token);
+    if (fault != NULL)
+        return chatlog_error_set(error, CHATLOG_INVALID_ARGUMENT, "FIELD_INVALID", "%s", fault);
+    pthread_mutex_lock(&client->token_lock);
+    explicit_bzero(client->authorization, sizeof client->authorization);
+    if (token[0] != '\0')
+        snprintf(client->authorization, sizeof client->authorization, CHATLOG_TOKEN_SCHEME "%s", token);
+    pthread_mutex_unlock(&client->token_lock);
+    return 0;
 }
 
 int chatlog_wait_ready(struct chatlog *client, uint32_t timeout_ms, struct chatlog_error *error)

@@ -50,6 +50,8 @@ int chatlog_envelope_encode(const struct chatlog_request *request, uint8_t **ret
     head.method = borrow_text(request->method);
     if (request->request_id != NULL)
         head.request_id = borrow_text(request->request_id);
+    if (request->authorization != NULL)
+        head.authorization = borrow_text(request->authorization);
     size_t head_length = chatlog__v1__request__get_packed_size(&head);
     size_t length =
         request->message != NULL ? protobuf_c_message_get_packed_size(request->message) : request->payload_length;

@@ -16,7 +16,8 @@ struct chatlog_request {
     const ProtobufCMessage *message;
     const void *payload;
     size_t payload_length;
-    const char *request_id; /* NULL: none */
+    const char *request_id;    /* NULL: none */
+    const char *authorization; /* NULL or "": none; filled by chatlog_exchange_start */
 };
 
 /* The largest encoding of timeout_ms, which each attempt appends. */

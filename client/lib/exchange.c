@@ -238,6 +238,19 @@ static int submit(struct chatlog *client, struct chatlog_exchange *exchange, str
     return chatlog_error_set(error, CHATLOG_CANCELLED, "CLIENT_CLOSED", "the client is being closed");
 }
 
+/* With the token that the client has now. */
+static int encode(struct chatlog *client, const struct chatlog_request *request, uint8_t **ret_envelope,
+                  size_t *ret_length, struct chatlog_error *error)
+{
+    char authorization[CHATLOG_AUTHORIZATION_SIZE];
+    struct chatlog_request authorized = *request;
+    authorized.authorization = authorization;
+    pthread_mutex_lock(&client->token_lock);
+    strcpy(authorization, client->authorization); /* of the same size */
+    pthread_mutex_unlock(&client->token_lock);
+    return chatlog_envelope_encode(&authorized, ret_envelope, ret_length, error);
+}
+
 int chatlog_exchange_start(struct chatlog *client, const struct chatlog_request *request,
                            const struct chatlog_call_options *options, chatlog_exchange_done *done, void *arg,
                            struct chatlog_error *error)
@@ -246,7 +259,7 @@ int chatlog_exchange_start(struct chatlog *client, const struct chatlog_request 
     size_t length;
     int code = check_options(options, error);
     if (code == 0)
-        code = chatlog_envelope_encode(request, &envelope, &length, error);
+        code = encode(client, request, &envelope, &length, error);
     if (code != 0)
         return code;
     if (!chatlog_scheduler_reserve(&client->scheduler, length)) {

@@ -21,6 +21,7 @@ enum error_code {
     ERROR_INTERNAL = 13,
     ERROR_UNAVAILABLE = 14,
     ERROR_DATA_LOSS = 15,
+    ERROR_UNAUTHENTICATED = 16,
 };
 
 /* X(reason, code, meaning): the meaning is shown in the README's table, which a lint rule keeps equal. */
@@ -37,6 +38,12 @@ enum error_code {
     X(SERVICE_NOT_FOUND, NOT_FOUND, "health was asked of a service that is not served")                                \
     X(CONVERSATION_EXISTS, ALREADY_EXISTS, "the user has a conversation of this ID, perhaps a deleted one")            \
     X(MESSAGE_ID_EXISTS, ALREADY_EXISTS, "the conversation has a message of this message_id")                          \
+    X(TOKEN_REQUIRED, UNAUTHENTICATED, "the connection does not tell who asks; send a token")                          \
+    X(TOKEN_INVALID, UNAUTHENTICATED, "the token does not hold; the message says why")                                 \
+    X(TOKEN_EXPIRED, UNAUTHENTICATED, "the token has expired; get a new one")                                          \
+    X(PEER_UNKNOWN, PERMISSION_DENIED, "the Unix user has no role in the daemon's configuration")                      \
+    X(SCOPE_MISSING, PERMISSION_DENIED, "the caller may not use this method")                                          \
+    X(USER_FOREIGN, PERMISSION_DENIED, "a user may act for itself only, whoever else exists")                          \
     X(QUEUE_FULL, RESOURCE_EXHAUSTED, "too many changes are waiting for the disk; retry")                              \
     X(DISK_FULL, RESOURCE_EXHAUSTED, "the disk has no room; reads and deletes go on")                                  \
     X(MEMORY_SHORT, RESOURCE_EXHAUSTED, "the daemon is short of memory; retry")                                        \

@@ -56,7 +56,7 @@ static int info_handle(struct call *call)
 
 static int stats_handle(struct call *call)
 {
-    return call_store(call, STORE_GET_STATS, "", "");
+    return call_store(call, STORE_GET_STATS, "");
 }
 
 static int migration_handle(struct call *call)
@@ -136,8 +136,6 @@ static void stats_reply(struct call *call, struct store_result *result)
     put_method_counts(&call->payload, 16, service->method_counts);
 }
 
-static const struct page_query users_query = {.filters = 0};
-
 static int users_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
 {
     const Chatlog__V1__ListUsersRequest *request = (const void *)message;
@@ -149,14 +147,14 @@ static int users_handle(struct call *call)
 {
     const Chatlog__V1__ListUsersRequest *request = (const void *)call->request;
     call->op.list.page_size = request->page_size ? request->page_size : call->service->limits->page_default;
-    int rc = page_token_open(&users_query, request->page_token, &call->arena, &call->op.list.after, &call->error);
-    return rc ? rc : call_store(call, STORE_LIST_USERS, "", "");
+    int rc = page_token_open(call, request->page_token, 0, &call->op.list.after);
+    return rc ? rc : call_store(call, STORE_LIST_USERS, "");
 }
 
 static void users_reply(struct call *call, struct store_result *result)
 {
     reply_records(call, result);
-    page_token_put(&call->payload, 2, &users_query, buffer_span(&result->next));
+    page_token_put(call, 2, 0, buffer_span(&result->next));
 }
 
 static int descriptor_handle(struct call *call)
@@ -166,14 +164,15 @@ static int descriptor_handle(struct call *call)
 }
 
 const struct method admin_methods[] = {
-    {"chatlog.v1.AdminService/GetServerInfo", &chatlog__v1__get_server_info_request__descriptor, NULL, info_handle,
-     NULL},
-    {"chatlog.v1.AdminService/GetStats", &chatlog__v1__get_stats_request__descriptor, NULL, stats_handle, stats_reply},
-    {"chatlog.v1.AdminService/GetMigration", &chatlog__v1__get_migration_request__descriptor, NULL, migration_handle,
-     NULL},
-    {"chatlog.v1.AdminService/ListUsers", &chatlog__v1__list_users_request__descriptor, users_check, users_handle,
-     users_reply},
-    {"chatlog.v1.AdminService/GetDescriptorSet", &chatlog__v1__get_descriptor_set_request__descriptor, NULL,
-     descriptor_handle, NULL},
+    {"chatlog.v1.AdminService/GetServerInfo", SCOPE_ADMIN, &chatlog__v1__get_server_info_request__descriptor, NULL,
+     info_handle, NULL},
+    {"chatlog.v1.AdminService/GetStats", SCOPE_ADMIN, &chatlog__v1__get_stats_request__descriptor, NULL, stats_handle,
+     stats_reply},
+    {"chatlog.v1.AdminService/GetMigration", SCOPE_ADMIN, &chatlog__v1__get_migration_request__descriptor, NULL,
+     migration_handle, NULL},
+    {"chatlog.v1.AdminService/ListUsers", SCOPE_ADMIN, &chatlog__v1__list_users_request__descriptor, users_check,
+     users_handle, users_reply},
+    {"chatlog.v1.AdminService/GetDescriptorSet", SCOPE_ADMIN, &chatlog__v1__get_descriptor_set_request__descriptor,
+     NULL, descriptor_handle, NULL},
     {0},
 };

@@ -2,6 +2,8 @@
 #ifndef HISTORY_CALL_H
 #define HISTORY_CALL_H
 
+#include "auth/scope.h"
+
 #include "base/arena.h"
 #include "base/buffer.h"
 #include "base/counters.h"
@@ -11,6 +13,8 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+enum { PAGE_KEY_BYTES = 32 };
+
 /* What the handlers of every call may use. */
 struct service {
     struct store *store;
@@ -19,6 +23,7 @@ struct service {
     const struct method_count *method_counts; /* ends in a row without a name */
     const char *version;
     const char *nng_version;
+    uint8_t page_key[PAGE_KEY_BYTES]; /* authenticates page tokens */
     int64_t start_wall_us;
     int64_t start_monotonic_us;
 };
@@ -28,7 +33,7 @@ struct call {
     const struct service *service;
     const ProtobufCMessage *request; /* unpacked and checked */
     struct arena arena;              /* for the request and what the op points to */
-    struct store_op op;              /* request_id, request_hash and deadline are filled before handle */
+    struct store_op op;              /* user, actor, request_id, request_hash and deadline are filled before handle */
     struct buffer payload;           /* the encoded response message */
     struct error error;              /* filled when a function returns negative */
 };
@@ -41,6 +46,8 @@ enum call_next {
 
 struct method {
     const char *name;
+    unsigned scope; /* of enum scope: all that the caller needs. With READ or WRITE also a right to the request's
+                     * user_id, its field 1. Never 0: what is open to everybody says SCOPE_OPEN. */
     const ProtobufCMessageDescriptor *request;
 
     /* Pure: shape and sizes of the unpacked request, without the store. NULL: nothing to check. */

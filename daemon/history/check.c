@@ -1,5 +1,7 @@
 #include "history/check.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <string.h>
 
@@ -17,17 +19,6 @@ const char *map_entry_value(const ProtobufCMessage *entry)
     return *value;
 }
 
-/* C0, DEL, and C1 as UTF-8 encodes it. The text is valid UTF-8. */
-static bool has_control_character(const char *text)
-{
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
-        if (*c < 0x20 || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int too_large(struct error *error, const char *field, uint64_t size, const char *unit, uint64_t max)
 {
     error_set(error, ERROR_REQUEST_TOO_LARGE, "%s has %" PRIu64 " %s; at most %" PRIu64 " are allowed", field, size,
@@ -41,7 +32,7 @@ int check_text(const char *field, const char *value, uint64_t max, struct error 
     if (size > max) {
         return too_large(error, field, size, "bytes", max);
     }
-    if (has_control_character(value)) {
+    if (text_has_control_character(value)) {
         return error_set(error, ERROR_FIELD_INVALID, "%s has a control character; none is allowed", field);
     }
     return 0;

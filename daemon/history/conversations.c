@@ -64,8 +64,7 @@ static int create_handle(struct call *call)
 {
     const Chatlog__V1__CreateConversationRequest *request = (const void *)call->request;
     int rc = conversation_fill(call, request->conversation, &call->op.create);
-    return rc ? rc
-              : call_store(call, STORE_CREATE_CONVERSATION, request->user_id, request->conversation->conversation_id);
+    return rc ? rc : call_store(call, STORE_CREATE_CONVERSATION, request->conversation->conversation_id);
 }
 
 static int get_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
@@ -77,7 +76,7 @@ static int get_check(const struct limits *limits, const ProtobufCMessage *messag
 static int get_handle(struct call *call)
 {
     const Chatlog__V1__GetConversationRequest *request = (const void *)call->request;
-    return call_store(call, STORE_GET_CONVERSATION, request->user_id, request->conversation_id);
+    return call_store(call, STORE_GET_CONVERSATION, request->conversation_id);
 }
 
 static int update_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
@@ -100,8 +99,7 @@ static int update_handle(struct call *call)
                         &call->op.update.mask, &call->error);
     }
     call->op.update.etag = span_of_string(request->etag);
-    return rc ? rc
-              : call_store(call, STORE_UPDATE_CONVERSATION, request->user_id, request->conversation->conversation_id);
+    return rc ? rc : call_store(call, STORE_UPDATE_CONVERSATION, request->conversation->conversation_id);
 }
 
 static int delete_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
@@ -116,7 +114,7 @@ static int delete_handle(struct call *call)
     const Chatlog__V1__DeleteConversationRequest *request = (const void *)call->request;
     call->op.delete.etag = span_of_string(request->etag);
     call->op.delete.purge = request->purge;
-    return call_store(call, STORE_DELETE_CONVERSATION, request->user_id, request->conversation_id);
+    return call_store(call, STORE_DELETE_CONVERSATION, request->conversation_id);
 }
 
 static int undelete_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
@@ -128,7 +126,7 @@ static int undelete_check(const struct limits *limits, const ProtobufCMessage *m
 static int undelete_handle(struct call *call)
 {
     const Chatlog__V1__UndeleteConversationRequest *request = (const void *)call->request;
-    return call_store(call, STORE_UNDELETE_CONVERSATION, request->user_id, request->conversation_id);
+    return call_store(call, STORE_UNDELETE_CONVERSATION, request->conversation_id);
 }
 
 static int list_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)
@@ -148,12 +146,9 @@ static int list_check(const struct limits *limits, const ProtobufCMessage *messa
     return rc;
 }
 
-static struct page_query list_query(const Chatlog__V1__ListConversationsRequest *request, enum store_archived archived)
+static unsigned list_filters(const struct call *call)
 {
-    return (struct page_query){
-        .user = span_of_string(request->user_id),
-        .filters = (unsigned)archived << 1 | (request->show_deleted ? 1u : 0u),
-    };
+    return (unsigned)call->op.list.archived << 1 | (call->op.list.show_deleted ? 1u : 0u);
 }
 
 static int list_handle(struct call *call)
@@ -168,32 +163,29 @@ static int list_handle(struct call *call)
     call->op.list.archived = archived[request->archived];
     call->op.list.show_deleted = request->show_deleted;
     call->op.list.page_size = request->page_size ? request->page_size : call->service->limits->page_default;
-    struct page_query query = list_query(request, call->op.list.archived);
-    int rc = page_token_open(&query, request->page_token, &call->arena, &call->op.list.after, &call->error);
-    return rc ? rc : call_store(call, STORE_LIST_CONVERSATIONS, request->user_id, "");
+    int rc = page_token_open(call, request->page_token, list_filters(call), &call->op.list.after);
+    return rc ? rc : call_store(call, STORE_LIST_CONVERSATIONS, "");
 }
 
 static void list_reply(struct call *call, struct store_result *result)
 {
-    const Chatlog__V1__ListConversationsRequest *request = (const void *)call->request;
-    struct page_query query = list_query(request, call->op.list.archived);
     reply_records(call, result);
-    page_token_put(&call->payload, 2, &query, buffer_span(&result->next));
+    page_token_put(call, 2, list_filters(call), buffer_span(&result->next));
 }
 
-#define ROW(method, message, name)                                                                                     \
+#define ROW(method, scope, message, name)                                                                              \
     {                                                                                                                  \
-        "chatlog.v1.HistoryService/" method, &chatlog__v1__##message##_request__descriptor, name##_check,              \
+        "chatlog.v1.HistoryService/" method, scope, &chatlog__v1__##message##_request__descriptor, name##_check,       \
             name##_handle, reply_records                                                                               \
     }
 
 const struct method conversation_methods[] = {
-    ROW("CreateConversation", create_conversation, create),
-    ROW("GetConversation", get_conversation, get),
-    ROW("UpdateConversation", update_conversation, update),
-    ROW("DeleteConversation", delete_conversation, delete),
-    ROW("UndeleteConversation", undelete_conversation, undelete),
-    {"chatlog.v1.HistoryService/ListConversations", &chatlog__v1__list_conversations_request__descriptor, list_check,
-     list_handle, list_reply},
+    ROW("CreateConversation", SCOPE_WRITE, create_conversation, create),
+    ROW("GetConversation", SCOPE_READ, get_conversation, get),
+    ROW("UpdateConversation", SCOPE_WRITE, update_conversation, update),
+    ROW("DeleteConversation", SCOPE_WRITE, delete_conversation, delete),
+    ROW("UndeleteConversation", SCOPE_WRITE, undelete_conversation, undelete),
+    {"chatlog.v1.HistoryService/ListConversations", SCOPE_READ, &chatlog__v1__list_conversations_request__descriptor,
+     list_check, list_handle, list_reply},
     {0},
 };

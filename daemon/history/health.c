@@ -22,6 +22,7 @@ static int health_handle(struct call *call)
 }
 
 const struct method health_methods[] = {
-    {"grpc.health.v1.Health/Check", &grpc__health__v1__health_check_request__descriptor, NULL, health_handle, NULL},
+    {"grpc.health.v1.Health/Check", SCOPE_OPEN, &grpc__health__v1__health_check_request__descriptor, NULL,
+     health_handle, NULL},
     {0},
 };

@@ -126,7 +126,7 @@ static int append_handle(struct call *call)
         .given = request->replace_case == CHATLOG__V1__APPEND_MESSAGES_REQUEST__REPLACE_REPLACE_AFTER_SEQ,
         .value = request->replace_after_seq,
     };
-    return call_store(call, STORE_APPEND_MESSAGES, request->user_id, request->conversation_id);
+    return call_store(call, STORE_APPEND_MESSAGES, request->conversation_id);
 }
 
 static void append_reply(struct call *call, struct store_result *result)
@@ -171,7 +171,7 @@ static int list_handle(struct call *call)
     call->op.messages.limit = request->limit ? request->limit : limits->page_default;
     call->op.messages.max_bytes = budget ? request->max_bytes : limits->request_bytes;
     call->op.messages.basic = is_basic(request->view);
-    return call_store(call, STORE_LIST_MESSAGES, request->user_id, request->conversation_id);
+    return call_store(call, STORE_LIST_MESSAGES, request->conversation_id);
 }
 
 static void list_reply(struct call *call, struct store_result *result)
@@ -204,7 +204,7 @@ static int get_handle(struct call *call)
         call->op.message.message_id = span_of_string(request->message_id);
     }
     call->op.message.basic = is_basic(request->view);
-    return call_store(call, STORE_GET_MESSAGE, request->user_id, request->conversation_id);
+    return call_store(call, STORE_GET_MESSAGE, request->conversation_id);
 }
 
 static int check_seq(uint64_t seq, struct error *error)
@@ -239,7 +239,7 @@ static int update_handle(struct call *call)
     }
     call->op.edit.seq = request->message->seq;
     call->op.edit.expected_revision = request->expected_revision;
-    return rc ? rc : call_store(call, STORE_UPDATE_MESSAGE, request->user_id, request->conversation_id);
+    return rc ? rc : call_store(call, STORE_UPDATE_MESSAGE, request->conversation_id);
 }
 
 static void records_reply(struct call *call, struct store_result *result)
@@ -259,7 +259,7 @@ static int delete_handle(struct call *call)
 {
     const Chatlog__V1__DeleteMessageRequest *request = (const void *)call->request;
     call->op.message.seq = request->seq;
-    return call_store(call, STORE_DELETE_MESSAGE, request->user_id, request->conversation_id);
+    return call_store(call, STORE_DELETE_MESSAGE, request->conversation_id);
 }
 
 static void delete_reply(struct call *call, struct store_result *result)
@@ -283,21 +283,21 @@ static int pop_handle(struct call *call)
         .given = request->expected_case == CHATLOG__V1__POP_MESSAGES_REQUEST__EXPECTED_EXPECTED_LAST_SEQ,
         .value = request->expected_last_seq,
     };
-    return call_store(call, STORE_POP_MESSAGES, request->user_id, request->conversation_id);
+    return call_store(call, STORE_POP_MESSAGES, request->conversation_id);
 }
 
-#define ROW(method, message, name, reply)                                                                              \
+#define ROW(method, scope, message, name, reply)                                                                       \
     {                                                                                                                  \
-        "chatlog.v1.HistoryService/" method, &chatlog__v1__##message##_request__descriptor, name##_check,              \
+        "chatlog.v1.HistoryService/" method, scope, &chatlog__v1__##message##_request__descriptor, name##_check,       \
             name##_handle, reply                                                                                       \
     }
 
 const struct method message_methods[] = {
-    ROW("AppendMessages", append_messages, append, append_reply),
-    ROW("ListMessages", list_messages, list, list_reply),
-    ROW("GetMessage", get_message, get, reply_records),
-    ROW("UpdateMessage", update_message, update, records_reply),
-    ROW("DeleteMessage", delete_message, delete, delete_reply),
-    ROW("PopMessages", pop_messages, pop, records_reply),
+    ROW("AppendMessages", SCOPE_WRITE, append_messages, append, append_reply),
+    ROW("ListMessages", SCOPE_READ, list_messages, list, list_reply),
+    ROW("GetMessage", SCOPE_READ, get_message, get, reply_records),
+    ROW("UpdateMessage", SCOPE_WRITE, update_message, update, records_reply),
+    ROW("DeleteMessage", SCOPE_WRITE, delete_message, delete, delete_reply),
+    ROW("PopMessages", SCOPE_READ | SCOPE_WRITE, pop_messages, pop, records_reply), /* it shows what it removes */
     {0},
 };

@@ -10,4 +10,7 @@ extern const struct method user_methods[];
 extern const struct method admin_methods[];
 extern const struct method health_methods[];
 
+/* All of these tables, and NULL: what the daemon serves, and what the tests of all methods go through. */
+extern const struct method *const method_groups[];
+
 #endif

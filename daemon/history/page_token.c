@@ -2,13 +2,29 @@
 
 #include "base/wire.h"
 
-#include <xxhash.h>
+#include <openssl/crypto.h>
+#include <openssl/hmac.h>
 
-enum { BINDING_BYTES = 8 };
+enum { CODE_BYTES = 16 }; /* of HMAC-SHA-256, cut */
 
-static uint64_t binding_of(const struct page_query *query)
+/* What the code is over, each part with its length or of a fixed size, so that no two lists give the same bytes. */
+static bool code_make(const struct call *call, unsigned filters, struct span position, uint8_t ret_code[CODE_BYTES])
 {
-    return XXH3_64bits_withSeed(query->user.data, query->user.size, query->filters);
+    struct buffer input = {0};
+    uint8_t code[EVP_MAX_MD_SIZE];
+    const char *list = call->request->descriptor->name;
+    buffer_append(&input, &filters, sizeof(filters));
+    buffer_append(&input, list, strlen(list) + 1);
+    buffer_append(&input, &call->op.user.size, sizeof(call->op.user.size));
+    buffer_append(&input, call->op.user.data, call->op.user.size);
+    buffer_append(&input, position.data, position.size);
+    bool made = !input.failed &&
+                HMAC(EVP_sha256(), call->service->page_key, PAGE_KEY_BYTES, input.data, input.size, code, NULL) != NULL;
+    if (made) {
+        memcpy(ret_code, code, CODE_BYTES);
+    }
+    buffer_free(&input);
+    return made;
 }
 
 static void hex_put(struct buffer *out, const uint8_t *bytes, size_t size)
@@ -42,38 +58,42 @@ static bool hex_take(const char *text, size_t size, uint8_t *bytes)
     return true;
 }
 
-void page_token_put(struct buffer *out, uint32_t field, const struct page_query *query, struct span position)
+void page_token_put(struct call *call, uint32_t field, unsigned filters, struct span position)
 {
+    struct buffer *out = &call->payload;
+    uint8_t code[CODE_BYTES];
     if (position.size == 0) {
         return;
     }
-    uint64_t binding = binding_of(query);
-    uint8_t bytes[BINDING_BYTES];
-    memcpy(bytes, &binding, sizeof(bytes));
-    wire_put_header(out, field, 2 * (sizeof(bytes) + position.size));
-    hex_put(out, bytes, sizeof(bytes));
+    if (!code_make(call, filters, position, code)) {
+        out->failed = true;
+        return;
+    }
+    wire_put_header(out, field, 2 * (sizeof(code) + position.size));
+    hex_put(out, code, sizeof(code));
     hex_put(out, position.data, position.size);
 }
 
-int page_token_open(const struct page_query *query, const char *token, struct arena *arena, struct span *ret_position,
-                    struct error *error)
+int page_token_open(struct call *call, const char *token, unsigned filters, struct span *ret_position)
 {
     size_t size = strlen(token);
     if (size == 0) {
         *ret_position = span_of(NULL, 0);
         return 0;
     }
-    uint64_t binding = binding_of(query);
-    if (size % 2 == 0 && size / 2 > BINDING_BYTES) {
-        uint8_t *bytes = arena_alloc(arena, size / 2);
-        if (!bytes) {
-            return error_set(error, ERROR_MEMORY_SHORT, "no memory to read the page token");
+    if (size % 2 == 0 && size / 2 > CODE_BYTES) {
+        uint8_t code[CODE_BYTES];
+        uint8_t *bytes = arena_alloc(&call->arena, size / 2);
+        struct span position = span_of(bytes + CODE_BYTES, size / 2 - CODE_BYTES);
+        bool taken = bytes && hex_take(token, size / 2, bytes);
+        if (!bytes || (taken && !code_make(call, filters, position, code))) {
+            return error_set(&call->error, ERROR_MEMORY_SHORT, "no memory to read the page token");
         }
-        if (hex_take(token, size / 2, bytes) && memcmp(bytes, &binding, BINDING_BYTES) == 0) {
-            *ret_position = span_of(bytes + BINDING_BYTES, size / 2 - BINDING_BYTES);
+        if (taken && CRYPTO_memcmp(code, bytes, CODE_BYTES) == 0) {
+            *ret_position = position;
             return 0;
         }
     }
-    return error_set(error, ERROR_PAGE_TOKEN_INVALID,
+    return error_set(&call->error, ERROR_PAGE_TOKEN_INVALID,
                      "page_token is not one that this list gave out; begin again without one");
 }

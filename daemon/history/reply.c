@@ -2,10 +2,9 @@
 
 #include "history/check.h"
 
-int call_store(struct call *call, enum store_verb verb, const char *user_id, const char *conversation_id)
+int call_store(struct call *call, enum store_verb verb, const char *conversation_id)
 {
     call->op.verb = verb;
-    call->op.user = span_of_string(user_id);
     call->op.conversation = span_of_string(conversation_id);
     call->op.record_field = 1; /* of every response that has records */
     return CALL_STORE;

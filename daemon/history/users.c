@@ -17,8 +17,7 @@ static int forget_check(const struct limits *limits, const ProtobufCMessage *mes
 
 static int forget_handle(struct call *call)
 {
-    const Chatlog__V1__ForgetUserRequest *request = (const void *)call->request;
-    return call_store(call, STORE_FORGET_USER, request->user_id, "");
+    return call_store(call, STORE_FORGET_USER, "");
 }
 
 static void forget_reply(struct call *call, struct store_result *result)
@@ -34,7 +33,7 @@ static void forget_reply(struct call *call, struct store_result *result)
 }
 
 const struct method user_methods[] = {
-    {"chatlog.v1.HistoryService/ForgetUser", &chatlog__v1__forget_user_request__descriptor, forget_check, forget_handle,
-     forget_reply},
+    {"chatlog.v1.HistoryService/ForgetUser", SCOPE_WRITE, &chatlog__v1__forget_user_request__descriptor, forget_check,
+     forget_handle, forget_reply},
     {0},
 };

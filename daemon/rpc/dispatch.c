@@ -1,14 +1,11 @@
 #include "rpc/dispatch.h"
 
 #include "history/methods.h"
+#include "rpc/authorize.h"
+
+#include <assert.h>
 
 #include <stdlib.h>
-
-static const struct method *const groups[] = {
-    conversation_methods, message_methods, user_methods, admin_methods, health_methods,
-};
-
-enum { GROUP_COUNT = sizeof(groups) / sizeof(groups[0]) };
 
 /* Both arrays are sorted by name; counts has two more: unknown methods, and the end. */
 struct dispatch {
@@ -41,8 +38,8 @@ struct dispatch *dispatch_new(void)
         return NULL;
     }
     size_t count = 0;
-    for (size_t i = 0; i < GROUP_COUNT; i++) {
-        for (const struct method *row = groups[i]; row->name; row++) {
+    for (const struct method *const *group = method_groups; *group; group++) {
+        for (const struct method *row = *group; row->name; row++) {
             count++;
         }
     }
@@ -51,8 +48,9 @@ struct dispatch *dispatch_new(void)
     if (!dispatch->methods || !dispatch->counts) {
         return dispatch_free(dispatch);
     }
-    for (size_t i = 0; i < GROUP_COUNT; i++) {
-        for (const struct method *row = groups[i]; row->name; row++) {
+    for (const struct method *const *group = method_groups; *group; group++) {
+        for (const struct method *row = *group; row->name; row++) {
+            assert(authorize_row_valid(row));
             dispatch->methods[dispatch->count++] = row;
         }
     }

@@ -15,6 +15,8 @@ enum {
     REQUEST_PAYLOAD = 2,
     REQUEST_TIMEOUT_MS = 3,
     REQUEST_REQUEST_ID = 4,
+    REQUEST_AUTHORIZATION = 5,
+    REQUEST_TRACEPARENT = 6,
     RESPONSE_CODE = 1,
     RESPONSE_REASON = 2,
     RESPONSE_MESSAGE = 3,
@@ -34,6 +36,58 @@ static int check_request_id(struct span id, const struct limits *limits, struct 
         if (id.data[i] < 0x20 || id.data[i] == 0x7f) {
             return error_set(error, ERROR_FIELD_INVALID, "request_id has a control character; none is allowed");
         }
+    }
+    return 0;
+}
+
+static bool is_hex(struct span text)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = text.data[i];
+        if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_all(struct span text, uint8_t byte)
+{
+    size_t i = 0;
+    while (i < text.size && text.data[i] == byte) {
+        i++;
+    }
+    return i == text.size;
+}
+
+/* version-trace-parent-flags; more may follow in a version that is not known yet. */
+static int check_traceparent(struct span text, struct error *error)
+{
+    enum { VERSION = 0, TRACE = 3, PARENT = 36, FLAGS = 53, END = 55 };
+    if (text.size == 0) {
+        return 0;
+    }
+    bool valid = text.size >= END && text.size <= 128;
+    if (valid) {
+        struct span version = span_of(text.data + VERSION, 2);
+        struct span trace = span_of(text.data + TRACE, 32);
+        struct span parent = span_of(text.data + PARENT, 16);
+        bool rest = text.size == END || (!is_all(version, '0') && text.data[END] == '-');
+        valid = is_hex(version) && is_hex(trace) && is_hex(parent) && is_hex(span_of(text.data + FLAGS, 2)) &&
+                !is_all(version, 'f') && !is_all(trace, '0') && !is_all(parent, '0') && text.data[TRACE - 1] == '-' &&
+                text.data[PARENT - 1] == '-' && text.data[FLAGS - 1] == '-' && rest;
+    }
+    return valid ? 0
+                 : error_set(error, ERROR_FIELD_INVALID,
+                             "traceparent must have the form of W3C Trace Context, 00-<32 hex digits>-<16>-<2>");
+}
+
+static int check_authorization(struct span authorization, const struct limits *limits, struct error *error)
+{
+    const uint64_t scheme_bytes = 7; /* "Bearer " */
+    if (authorization.size > limits->token_bytes + scheme_bytes) {
+        error_set(error, ERROR_REQUEST_TOO_LARGE, "the token has more than %" PRIu64 " bytes", limits->token_bytes);
+        return error_add_detail(error, "limit", limits->token_bytes);
     }
     return 0;
 }
@@ -62,6 +116,12 @@ int envelope_decode(struct span request, const struct limits *limits, struct env
         case REQUEST_REQUEST_ID:
             envelope.request_id = field.bytes;
             break;
+        case REQUEST_AUTHORIZATION:
+            envelope.authorization = field.bytes;
+            break;
+        case REQUEST_TRACEPARENT:
+            envelope.traceparent = field.bytes;
+            break;
         default:
             break; /* a field of a newer client */
         }
@@ -71,6 +131,8 @@ int envelope_decode(struct span request, const struct limits *limits, struct env
     }
     envelope.timeout_ms = (uint32_t)(timeout_ms < limits->timeout_ms ? timeout_ms : limits->timeout_ms);
     rc = check_request_id(envelope.request_id, limits, error);
+    rc = rc ? rc : check_authorization(envelope.authorization, limits, error);
+    rc = rc ? rc : check_traceparent(envelope.traceparent, error);
     if (rc) {
         return rc;
     }

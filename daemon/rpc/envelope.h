@@ -12,6 +12,8 @@ struct envelope {
     struct span payload;
     uint32_t timeout_ms; /* never 0, never over the limit */
     struct span request_id;
+    struct span authorization;
+    struct span traceparent; /* empty, or of the form of W3C Trace Context */
 };
 
 int envelope_decode(struct span request, const struct limits *limits, struct envelope *ret_envelope,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "history/call.h"
+#include "rpc/authorize.h"
 #include "rpc/dispatch.h"
 #include "rpc/envelope.h"
 #include "rpc/validate.h"
@@ -22,6 +23,8 @@ struct rpc {
     struct counters *counters;
     const struct log *log;
     atomic_llong defect_logged_us; /* clock_monotonic_us of the last such line */
+    atomic_llong denied_logged_us;
+    atomic_uint denied; /* since that line */
     atomic_bool stopping;
 };
 
@@ -29,6 +32,8 @@ struct rpc {
 struct rpc_call {
     struct call call;
     struct rpc *rpc;
+    struct session *session;
+    struct principal *principal; /* NULL until found, and for methods open to everybody */
     struct envelope envelope;
     const struct method *method; /* NULL until found */
     struct method_count *count;  /* NULL until found */
@@ -58,6 +63,7 @@ struct rpc *rpc_new(const struct rpc_config *config)
         .start_wall_us = clock_wall_us(),
         .start_monotonic_us = clock_monotonic_us(),
     };
+    memcpy(rpc->service.page_key, config->page_key, PAGE_KEY_BYTES);
     return rpc;
 }
 
@@ -75,23 +81,44 @@ void rpc_stop(struct rpc *rpc)
     atomic_store(&rpc->stopping, true);
 }
 
-/* Tells the operator of what no client can mend, at most one line a second. */
-static void defect_note(const struct rpc_call *rpc_call)
+/* At most one line a second of each kind. */
+static bool line_allowed(atomic_llong *logged_us)
+{
+    long long now = clock_monotonic_us();
+    long long last = atomic_load(logged_us);
+    return now - last >= CLOCK_SECOND_US && atomic_compare_exchange_strong(logged_us, &last, now);
+}
+
+/* Tells the operator of what no client can mend, and of who was not let in. Never shows a token. */
+static void failure_note(const struct rpc_call *rpc_call)
 {
     struct rpc *rpc = rpc_call->rpc;
     const struct error *error = &rpc_call->call.error;
-    enum error_code code = error_reason_code(error->reason);
-    if (code != ERROR_INTERNAL && code != ERROR_DATA_LOSS) {
-        return;
-    }
-    if (code == ERROR_DATA_LOSS) {
+    struct span trace = rpc_call->envelope.traceparent;
+    const char *name = (rpc_call->principal ? rpc_call->principal : rpc_call->session->peer)->name;
+    switch (error_reason_code(error->reason)) {
+    case ERROR_DATA_LOSS:
         atomic_fetch_add_explicit(&rpc->counters->damaged_records, 1, memory_order_relaxed);
-    }
-    long long now = clock_monotonic_us();
-    long long last = atomic_load(&rpc->defect_logged_us);
-    if (now - last >= CLOCK_SECOND_US && atomic_compare_exchange_strong(&rpc->defect_logged_us, &last, now)) {
-        log_error(rpc->log, "%.*s: %s: %s", SPAN_FORMAT(rpc_call->envelope.method), error_reason_name(error->reason),
-                  error->message);
+        /* fall through */
+    case ERROR_INTERNAL:
+        if (line_allowed(&rpc->defect_logged_us)) {
+            log_error(rpc->log, "%s: %s: %s%s%.*s", rpc_call->method ? rpc_call->method->name : "request",
+                      error_reason_name(error->reason), error->message, trace.size ? "; trace " : "",
+                      SPAN_FORMAT(trace));
+        }
+        return;
+    case ERROR_UNAUTHENTICATED:
+    case ERROR_PERMISSION_DENIED:
+        atomic_fetch_add_explicit(&rpc->denied, 1, memory_order_relaxed);
+        if (line_allowed(&rpc->denied_logged_us)) {
+            log_warning(rpc->log, "refused %u requests, the last: %s by %s (pid %d): %s: %s%s%.*s",
+                        atomic_exchange(&rpc->denied, 0), rpc_call->method->name, name, (int)rpc_call->session->pid,
+                        error_reason_name(error->reason), error->message, trace.size ? "; trace " : "",
+                        SPAN_FORMAT(trace));
+        }
+        return;
+    default:
+        return;
     }
 }
 
@@ -114,13 +141,14 @@ static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
         atomic_fetch_add_explicit(&rpc_call->count->errors, rc ? 1 : 0, memory_order_relaxed);
     }
     if (rc) {
-        defect_note(rpc_call);
+        failure_note(rpc_call);
     }
     buffer_append(&response, NULL, 0); /* a success without payload has no bytes, but has an address */
     rpc_call->done(rpc_call->arg, response.failed ? span_of(NULL, 0) : buffer_span(&response));
     buffer_free(&response);
     buffer_free(&call->payload);
     arena_free(&call->arena);
+    principal_release(rpc_call->principal);
     free(rpc_call);
 }
 
@@ -183,12 +211,24 @@ static int method_find(struct rpc_call *rpc_call)
     return 0;
 }
 
+/* Finds who asks, and whether it may call the method. */
+static int caller_check(struct rpc_call *rpc_call)
+{
+    struct error *error = &rpc_call->call.error;
+    if (rpc_call->method->scope == SCOPE_OPEN) {
+        return 0;
+    }
+    int rc = session_identify(rpc_call->session, rpc_call->envelope.authorization, &rpc_call->principal, error);
+    return rc ? rc : authorize_method(rpc_call->principal, rpc_call->method, error);
+}
+
 /* Fills what every operation of the store is given. */
 static void op_prepare(struct rpc_call *rpc_call, const struct fingerprint *fingerprint, int64_t received_us)
 {
     const struct envelope *envelope = &rpc_call->envelope;
     struct store_op *op = &rpc_call->call.op;
     XXH128_hash_t method = XXH3_128bits(envelope->method.data, envelope->method.size);
+    op->actor = span_of_string(rpc_call->principal ? rpc_call->principal->name : "");
     op->request_id = envelope->request_id;
     op->request_hash[0] = fingerprint->high ^ method.high64;
     op->request_hash[1] = fingerprint->low ^ method.low64;
@@ -213,7 +253,13 @@ static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t re
         return error_add_detail(&call->error, "retry_delay_ms", STOPPING_RETRY_MS);
     }
     struct fingerprint fingerprint = {0};
-    rc = payload_unpack(rpc_call, &fingerprint);
+    rc = caller_check(rpc_call);
+    if (!rc) {
+        rc = payload_unpack(rpc_call, &fingerprint);
+    }
+    if (!rc) {
+        rc = authorize_user(rpc_call->principal, rpc_call->method, call->request, &call->op.user, &call->error);
+    }
     if (rc) {
         return rc;
     }
@@ -227,7 +273,7 @@ static int call_begin(struct rpc_call *rpc_call, struct span request, int64_t re
     return rc;
 }
 
-void rpc_handle(struct rpc *rpc, struct span request, int64_t received_us,
+void rpc_handle(struct rpc *rpc, struct session *session, struct span request, int64_t received_us,
                 void (*done)(void *arg, struct span response), void *arg)
 {
     struct rpc_call *rpc_call = calloc(1, sizeof(*rpc_call));
@@ -236,6 +282,7 @@ void rpc_handle(struct rpc *rpc, struct span request, int64_t received_us,
         return;
     }
     rpc_call->rpc = rpc;
+    rpc_call->session = session;
     rpc_call->call.service = &rpc->service;
     rpc_call->done = done;
     rpc_call->arg = arg;

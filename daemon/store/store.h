@@ -123,6 +123,7 @@ struct store_op {
     enum store_verb verb;
     struct span user;         /* every verb but LIST_USERS and GET_STATS */
     struct span conversation; /* every verb that is about one conversation */
+    struct span actor;        /* who asks: the principal's name, for the audit trail; empty: the daemon itself */
     struct span request_id;   /* of a change; empty: not remembered */
     uint64_t request_hash[2]; /* fingerprint of the request, compared when request_id is met again */
     int64_t deadline_us;      /* clock_monotonic_us after which the work must not begin; 0: none */

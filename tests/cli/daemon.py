@@ -20,12 +20,15 @@ TIMEOUT = 120  # seconds any one command may take before the test counts it as h
 OK, FAILED, USAGE, UNREACHABLE = 0, 1, 64, 69
 
 
-def run(*arguments, input=None, server=None, **options):
+def run(*arguments, input=None, server=None, token=None, **options):
     """Runs chatlog to its end; stdout and stderr come as text."""
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     environment.pop("CHATLOG_SERVER", None)
+    environment.pop("CHATLOG_TOKEN", None)
     if server:
         environment["CHATLOG_SERVER"] = server
+    if token:
+        environment["CHATLOG_TOKEN"] = token
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     if input is None:
@@ -43,6 +46,7 @@ class Daemon:
 
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="chatlog-cli-")
+        self.options = []  # more of its command line
         self.url = f"ipc://{self.directory}/s.sock"
         self.process = None
 
@@ -50,7 +54,7 @@ class Daemon:
         """Starts it and waits until `chatlog health` says that it is serving."""
         with open(f"{self.directory}/log", "ab") as log:
             self.process = subprocess.Popen(
-                [CHATLOGD, "--data-dir", f"{self.directory}/data", "--listen", self.url],
+                [CHATLOGD, "--data-dir", f"{self.directory}/data", "--listen", self.url, *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         deadline = time.monotonic() + TIMEOUT
         while run("health", server=self.url).returncode != OK:

@@ -48,11 +48,9 @@ enum { METHODS = sizeof(methods) / sizeof(methods[0]) };
 /* No method of the daemon may be missing above. */
 static void check_methods(void)
 {
-    static const struct method *const groups[] = {conversation_methods, message_methods, user_methods, admin_methods,
-                                                  health_methods};
     size_t count = 0;
-    for (size_t group = 0; group < sizeof(groups) / sizeof(groups[0]); group++) {
-        for (const struct method *method = groups[group]; method->name; method++) {
+    for (const struct method *const *group = method_groups; *group; group++) {
+        for (const struct method *method = *group; method->name; method++) {
             count++;
         }
     }

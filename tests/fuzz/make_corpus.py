@@ -112,9 +112,45 @@ WIRE = {
     "past_the_end": b"\x0a\xff\xff\xff\xff\x0f",
 }
 
+HEADER = b'{"alg":"HS256","typ":"JWT","kid":"h"}\n'
+CLAIMS = b'"aud":"chatlogd","exp":1700000060,"nbf":1699999999}'
+TOKEN = {
+    "user": b"\1" + HEADER + b'{"sub":"ann","scope":"history:read history:write",' + CLAIMS,
+    "service": b"\1" + HEADER + b'{"scope":"service admin",' + CLAIMS,
+    "audiences": b"\1" + HEADER + b'{"sub":"a","scope":"admin","exp":1.7e9,"aud":["x","chatlogd",[],7]}',
+    "expired": b"\1" + HEADER + b'{"sub":"ann","scope":"admin","aud":"chatlogd","exp":1}',
+    "no_scope": b"\1" + HEADER + b'{"sub":"ann\\u0001",' + CLAIMS,
+    "deep": b"\1" + HEADER + b'{"x":' + b"[" * 1000 + b"]" * 1000 + b"," + CLAIMS,
+    "alg_none": b'\1{"alg":"none","kid":"h"}\n{"sub":"ann",' + CLAIMS,
+    "other_key": b'\1{"alg":"HS256","kid":"e"}\n{"sub":"ann",' + CLAIMS,
+    "crit": b'\1{"alg":"HS256","kid":"h","crit":["b64"]}\n{"sub":"ann",' + CLAIMS,
+    "cut": b"\2" + HEADER + b'{"sub":"ann","scope":"admin",' + CLAIMS,
+    "unsigned": b"\0eyJhbGciOiJub25lIiwia2lkIjoiaCJ9.eyJzdWIiOiJhIn0.",
+    "es256": b"\0eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJzdWIiOiJhIn0." + b"A" * 86,
+    "es256_short": b"\0eyJhbGciOiJFUzI1NiIsImtpZCI6ImUifQ.eyJzdWIiOiJhIn0.AAAA",
+    "dots": b"\0a.b.c",
+    "lines": b"\3" + b"1000: user ann\na:ES256:/run/key.pem",
+    "lines_bad": b"\3" + b"bot : root\n:HS256:",
+}
+
+CONFIG = {
+    "small": b"[chatlogd]\ndata-dir = /d\n",
+    "all": b"# comment\n[chatlogd]\ndata-dir = /var/lib/chatlogd\nlisten = ipc:///run/c.sock\n"
+           b"listen = tcp://0.0.0.0:7311\npeer = 1000: service\npeer = bot: user ann\ntoken-key = a:HS256:/k\n"
+           b"token-key = b:ES256:/k.pem\ntoken-audience = app\nmap-size = 2T\ndisk-reserve = 64M\n"
+           b"deleted-retention = 36h\nmigrate = hold\nlog-level = debug\nconnections = 5\nqueue-bytes = 1G\n",
+    "section": b"[other]\ndata-dir = /d\n",
+    "twice": b"[chatlogd]\ndata-dir = /d\ndata-dir = /e\n",
+    "open_without_key": b"[chatlogd]\ndata-dir = /d\nlisten = tcp://[::]:1\n",
+    "nul": b"[chatlogd]\ndata-dir = /d\0\n",
+    "long": b"[chatlogd]\ndata-dir = /" + b"a" * 3000,
+    "continued": b"[chatlogd]\ndata-dir = /d\n  more\n\tlisten : ipc:///a ; b\n\xef\xbb\xbf[x",
+}
+
 
 def main():
-    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE}.items():
+    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE, "token": TOKEN,
+                           "config": CONFIG}.items():
         folder = os.path.join(HERE, "corpus", target)
         os.makedirs(folder, exist_ok=True)
         for name, data in inputs.items():

@@ -2,6 +2,8 @@
  * its deadline, and with another error. */
 #include "client_fixture.h"
 
+#include "chatlog_limits.h"
+
 static struct chatlog_error error;
 
 static void assert_refused(int code, const char *reason, const char *said)
@@ -170,6 +172,25 @@ static void a_url_that_cannot_be_dialled_is_refused(void **state)
     assert_null(chatlog_close(NULL));
 }
 
+static void what_no_token_can_be_is_refused_and_the_old_one_kept(void **state)
+{
+    (void)state;
+    struct fixture f = fixture_new();
+    char longest[CHATLOG_LIMIT_token_bytes + 2];
+    memset(longest, 'x', sizeof longest);
+    longest[CHATLOG_LIMIT_token_bytes + 1] = '\0';
+    static const char *const tokens[] = {"a b", "a\nb", " a", "a\x7f", "\xc3\xbc", "a\t"};
+    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++)
+        assert_refused(chatlog_set_token(f.client, tokens[i], &error), "FIELD_INVALID", "blanks");
+    assert_refused(chatlog_set_token(f.client, longest, &error), "FIELD_INVALID", "4,096");
+    longest[CHATLOG_LIMIT_token_bytes] = '\0';
+    assert_int_equal(chatlog_set_token(f.client, longest, &error), 0);
+    assert_int_equal(chatlog_set_token(f.client, "", &error), 0);
+    assert_int_equal(chatlog_set_token(f.client, NULL, &error), 0);
+    assert_refused(chatlog_set_token(NULL, "a", &error), "FIELD_REQUIRED", "client");
+    fixture_end(&f);
+}
+
 static void freeing_nothing_is_allowed(void **state)
 {
     (void)state;
@@ -209,6 +230,7 @@ int main(void)
         cmocka_unit_test(options_out_of_range_are_refused),
         cmocka_unit_test(a_mask_without_or_with_unknown_fields_is_refused),
         cmocka_unit_test(a_url_that_cannot_be_dialled_is_refused),
+        cmocka_unit_test(what_no_token_can_be_is_refused_and_the_old_one_kept),
         cmocka_unit_test(freeing_nothing_is_allowed),
         cmocka_unit_test(codes_have_names),
     };

@@ -120,7 +120,11 @@ static void what_cannot_be_started_says_why_with_status_64_or_78(void **state)
     expect_refusal((const char *const[]){NULL}, USAGE, "data-dir is not set");
     expect_refusal((const char *const[]){data, "--port=1", NULL}, USAGE, "there is no option --port");
     expect_refusal((const char *const[]){data, "--listen=tcp://0.0.0.0:7311", NULL}, USAGE,
-                   "only this machine's own addresses are allowed");
+                   "other machines can reach it, so token-key must be set too");
+    expect_refusal((const char *const[]){data, "--map-size=1G", "--token-key=a:HS256:/no/such/key", NULL}, CONFIG,
+                   "token key a, /no/such/key: No such file");
+    expect_refusal((const char *const[]){data, "--map-size=1G", "--peer=no-such-unix-user: service", NULL}, CONFIG,
+                   "there is no Unix user of this name");
     expect_refusal((const char *const[]){data, "--config", file, NULL}, CONFIG, few);
     expect_refusal((const char *const[]){data, "--map-size=1G", "--listen=ipc:///nowhere/to/be/found.sock", NULL},
                    CONFIG, "the directory /nowhere/to/be of the socket cannot be used");
@@ -165,7 +169,7 @@ static void the_printed_configuration_starts_the_same_daemon(void **state)
     directory_remove(directory);
 }
 
-static void tcp_on_loopback_serves_and_warns_that_there_is_no_authentication(void **state)
+static void tcp_without_token_keys_answers_health_and_says_why_nothing_else(void **state)
 {
     (void)state;
     static const char before[] = "listening on tcp://";
@@ -175,7 +179,7 @@ static void tcp_on_loopback_serves_and_warns_that_there_is_no_authentication(voi
     char *line = strstr(log, before);
     assert_non_null(line);
     assert_int_equal(sscanf(line + strlen(before), "%40[0-9.:]", url + strlen(url)), 1);
-    assert_non_null(strstr(log, "has no authentication"));
+    assert_non_null(strstr(log, "answers health checks only: TCP needs tokens, and no token-key is set"));
     free(log);
     struct chatlog *client = NULL;
     struct chatlog_error error;
@@ -372,7 +376,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_started_says_why_with_status_64_or_78),
         cmocka_unit_test(help_and_version_go_to_standard_output),
         cmocka_unit_test(the_printed_configuration_starts_the_same_daemon),
-        cmocka_unit_test(tcp_on_loopback_serves_and_warns_that_there_is_no_authentication),
+        cmocka_unit_test(tcp_without_token_keys_answers_health_and_says_why_nothing_else),
         cmocka_unit_test(it_logs_the_version_of_nng_at_start),
         cmocka_unit_test(a_stop_under_load_answers_every_request_it_has_taken),
         cmocka_unit_test(a_burst_of_requests_sent_just_before_the_stop_is_answered),

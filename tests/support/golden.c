@@ -112,22 +112,13 @@ void golden_open(struct golden *golden, enum store_migrate migrate, size_t slice
     if (store_open(&config, &daemon->store, &error)) {
         fail_msg("store_open: %s", error.message);
     }
-    const struct rpc_config rpc = {
-        .store = daemon->store,
-        .limits = &daemon->limits,
-        .counters = &daemon->counters,
-        .log = &daemon->log,
-        .version = "test",
-        .nng_version = "none",
-    };
-    daemon->rpc = rpc_new(&rpc);
-    assert_non_null(daemon->rpc);
+    rpc_fixture_serve(daemon);
 }
 
 void golden_close(struct rpc_fixture *daemon)
 {
     store_close(daemon->store);
-    rpc_free(daemon->rpc);
+    rpc_fixture_end(daemon);
 }
 
 static void daemon_call(void *arg, const char *method, struct span payload, struct span request_id,

@@ -30,6 +30,36 @@ struct rpc_fixture *rpc_fixture_new(void)
     return fixture;
 }
 
+void rpc_fixture_serve(struct rpc_fixture *fixture)
+{
+    static const uint8_t page_key[] = "thirty-two bytes of the tests' key";
+    const struct rpc_config rpc = {
+        .store = fixture->store,
+        .limits = &fixture->limits,
+        .counters = &fixture->counters,
+        .log = &fixture->log,
+        .version = "test",
+        .nng_version = "none",
+        .page_key = page_key,
+    };
+    const struct authority_config authority = {.audience = "chatlogd"};
+    const struct session_peer root = {.uid = 0};
+    struct error error;
+    if (authority_new(&authority, &fixture->authority, &error)) {
+        fail_msg("authority_new: %s", error.message);
+    }
+    session_begin(&fixture->session, fixture->authority, &root);
+    fixture->rpc = rpc_new(&rpc);
+    assert_non_null(fixture->rpc);
+}
+
+void rpc_fixture_end(struct rpc_fixture *fixture)
+{
+    fixture->rpc = rpc_free(fixture->rpc);
+    session_end(&fixture->session);
+    fixture->authority = authority_free(fixture->authority);
+}
+
 void rpc_fixture_open(struct rpc_fixture *fixture)
 {
     struct store_config store = {
@@ -43,22 +73,13 @@ void rpc_fixture_open(struct rpc_fixture *fixture)
     if (store_open(&store, &fixture->store, &error)) {
         fail_msg("store_open: %s", error.message);
     }
-    struct rpc_config rpc = {
-        .store = fixture->store,
-        .limits = &fixture->limits,
-        .counters = &fixture->counters,
-        .log = &fixture->log,
-        .version = "test",
-        .nng_version = "none",
-    };
-    fixture->rpc = rpc_new(&rpc);
-    assert_non_null(fixture->rpc);
+    rpc_fixture_serve(fixture);
 }
 
 void rpc_fixture_close(struct rpc_fixture *fixture)
 {
     fixture->store = store_close(fixture->store);
-    fixture->rpc = rpc_free(fixture->rpc);
+    rpc_fixture_end(fixture);
 }
 
 struct rpc_fixture *rpc_fixture_free(struct rpc_fixture *fixture)
@@ -118,7 +139,7 @@ static void response_take(void *arg, struct span bytes)
 Chatlog__V1__Response *rpc_send(struct rpc_fixture *fixture, struct span request)
 {
     struct waiter waiter = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL};
-    rpc_handle(fixture->rpc, request, clock_monotonic_us(), response_take, &waiter);
+    rpc_handle(fixture->rpc, &fixture->session, request, clock_monotonic_us(), response_take, &waiter);
     pthread_mutex_lock(&waiter.mutex);
     while (!waiter.response) {
         pthread_cond_wait(&waiter.answered, &waiter.mutex);

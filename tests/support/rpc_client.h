@@ -3,6 +3,7 @@
 #ifndef SUPPORT_RPC_CLIENT_H
 #define SUPPORT_RPC_CLIENT_H
 
+#include "auth/session.h"
 #include "base/buffer.h"
 #include "base/counters.h"
 #include "base/limits.h"
@@ -27,10 +28,16 @@ struct rpc_fixture {
     struct log log;
     struct store *store;
     struct rpc *rpc;
+    struct authority *authority;
+    struct session session; /* of root: service and admin */
 };
 
 struct rpc_fixture *rpc_fixture_new(void);
 struct rpc_fixture *rpc_fixture_free(struct rpc_fixture *fixture);
+
+/* Makes rpc, authority and session on fixture->store, limits, counters and log. */
+void rpc_fixture_serve(struct rpc_fixture *fixture);
+void rpc_fixture_end(struct rpc_fixture *fixture);
 
 /* Between the two the directory can be changed. */
 void rpc_fixture_close(struct rpc_fixture *fixture);

@@ -175,6 +175,21 @@ static void the_command_line_wins_over_the_file_wherever_it_stands(void **state)
     assert_int_equal(config.limits.connections, 5);
 }
 
+static void who_may_do_what_is_said_in_lines_that_may_be_repeated(void **state)
+{
+    struct config config = load_file(*state, "[chatlogd]\ndata-dir = /d\npeer = 1000: service\npeer = bot: user ann\n"
+                                             "token-key = a:HS256:/run/a\ntoken-key = b:ES256:/run/b.pem\n"
+                                             "token-audience = app\nlisten = tcp://0.0.0.0:7311\n");
+    assert_int_equal(config.peer_count, 2);
+    assert_string_equal(config.peers[1], "bot: user ann");
+    assert_int_equal(config.token_key_count, 2);
+    assert_string_equal(config.token_keys[0], "a:HS256:/run/a");
+    assert_string_equal(config.audience[0], "app");
+    config = load_valid((const char *const[]){"--data-dir=/d", NULL});
+    assert_int_equal(config.peer_count + config.token_key_count, 0);
+    assert_string_equal(config.audience[0], "chatlogd");
+}
+
 static void on_the_command_line_the_last_value_counts(void **state)
 {
     (void)state;
@@ -233,7 +248,16 @@ static const struct usage_case {
     {{"--data-dir=/d", "--deleted-retention=0d"}, "a duration from 1s"},
     {{"--data-dir=/d", "--log-level=loud"}, "--log-level loud: allowed is error, warning, info or debug"},
     {{"--data-dir=/d", "--listen=/run/x.sock"}, "a URL begins with ipc:// or tcp://"},
-    {{"--data-dir=/d", "--listen=tcp://0.0.0.0:7311"}, "TCP has no authentication yet"},
+    {{"--data-dir=/d", "--listen=tcp://0.0.0.0:7311"}, "listen = tcp://0.0.0.0:7311: other machines can reach it"},
+    {{"--data-dir=/d", "--peer=ann"}, "--peer ann: allowed is UNIX-USER: service, UNIX-USER: admin or"},
+    {{"--data-dir=/d", "--peer=1000: root"}, "--peer 1000: root: allowed is UNIX-USER: service"},
+    {{"--data-dir=/d", "--token-key=a:HS512:/k"}, "allowed is KID:HS256:/FILE or KID:ES256:/FILE; at most 16"},
+    {{"--data-dir=/d", "--token-key=a:HS256:k"}, "allowed is KID:HS256:/FILE"},
+    {{"--data-dir=/d", "--token-key=a b:HS256:/k"}, "allowed is KID:HS256:/FILE"},
+    {{"--data-dir=/d", "--token-key=:HS256:/k"}, "allowed is KID:HS256:/FILE"},
+    {{"--data-dir=/d", "--token-key=a:HS256:/a\nb"}, "allowed is KID:HS256:/FILE"},
+    {{"--data-dir=/d", "--token-audience="}, "allowed is a text of 1 to 128 bytes"},
+    {{"--data-dir=/d", "--token-audience=a", "--token-audience=b"}, "at most 1"},
     {{"--data-dir=/d", "--message-bytes=8M"}, "request-bytes must be at least message-bytes + 128K"},
     {{"--data-dir=/d", "--request-bytes=64M"}, "queue-bytes must be at least twice request-bytes"},
     {{"--data-dir=/d", "--connection-requests=2000"}, "requests must be at least connection-requests"},
@@ -283,7 +307,10 @@ static const struct file_case {
     {"[chatlogd]\nconnections = 5\nconnections = 6\n", ":3: connections: it is set twice"},
     {"[chatlogd]\ndata-dir\n", ":2: neither [chatlogd] nor"},
     {"[chatlogd\ndata-dir = /d\n", ":1: neither [chatlogd] nor"},
-    {"[chatlogd]\nlisten = tcp://192.168.0.1:1\n", ":2: listen = tcp://192.168.0.1:1: TCP has no authentication yet"},
+    {"[chatlogd]\nlisten = tcp://192.168.0.1:1\n", "data-dir is not set"},
+    {"[chatlogd]\ndata-dir = /d\nlisten = tcp://192.168.0.1:1\n", "so token-key must be set too"},
+    {"[chatlogd]\npeer = 1000 service\n", ":2: peer = 1000 service: allowed is UNIX-USER: service"},
+    {"[chatlogd]\ntoken-key = a:none:/k\n", ":2: token-key = a:none:/k: allowed is KID:HS256"},
     {"[chatlogd]\ndata-dir =\n", ":2: data-dir = : allowed is a path"},
     {"[chatlogd]\nlog-level = info\n", "data-dir is not set"},
     {"", "data-dir is not set"},
@@ -374,9 +401,9 @@ static void a_printed_configuration_is_a_file_that_says_the_same(void **state)
 {
     struct fixture *fixture = *state;
     static char first[TEXT_BYTES], second[TEXT_BYTES];
-    struct config config = load_valid((const char *const[]){"--data-dir=/a ;b #c=d", "--listen=ipc:///x.sock",
-                                                            "--listen=tcp://127.0.0.1:0", "--deleted-retention=90m",
-                                                            "--message-bytes=12345", "--log-level=warning", NULL});
+    struct config config = load_valid((const char *const[]){
+        "--data-dir=/a ;b #c=d", "--listen=ipc:///x.sock", "--listen=tcp://127.0.0.1:0", "--deleted-retention=90m",
+        "--message-bytes=12345", "--peer=1: user a b", "--token-key=k:HS256:/a ;b", NULL});
     size_t size = print_to(&config, first);
     file_write(fixture, first, size);
     struct config again = load_valid((const char *const[]){"--config", fixture->path, NULL});
@@ -423,6 +450,8 @@ int main(void)
         cmocka_unit_test(several_listen_options_replace_the_default_one),
         cmocka_unit_test_setup_teardown(a_file_sets_the_same_options_by_the_same_names, fixture_new, fixture_free),
         cmocka_unit_test_setup_teardown(the_command_line_wins_over_the_file_wherever_it_stands, fixture_new,
+                                        fixture_free),
+        cmocka_unit_test_setup_teardown(who_may_do_what_is_said_in_lines_that_may_be_repeated, fixture_new,
                                         fixture_free),
         cmocka_unit_test(on_the_command_line_the_last_value_counts),
         cmocka_unit_test(help_and_version_need_no_valid_settings),

@@ -57,6 +57,37 @@ static void a_bad_envelope_is_answered_with_what_is_wrong(void **state)
     expect_envelope(state, (struct field[]){{1, .text = CHECK_METHOD}, {3, .value = UINT64_MAX}, {0}}, "FIELD_INVALID");
     expect_envelope(state, (struct field[]){{1, .text = CHECK_METHOD}, {2, .text = "\x0b"}, {0}}, "REQUEST_MALFORMED");
     expect_envelope(state, (struct field[]){{1, .text = CHECK_METHOD}, {77, .value = 1}, {0}}, "");
+    expect_envelope(state, (struct field[]){{1, .text = CHECK_METHOD}, {5, .text = "x", .repeat = 4104}, {0}},
+                    "REQUEST_TOO_LARGE");
+    expect_envelope(state, (struct field[]){{1, .text = CHECK_METHOD}, {5, .text = "x", .repeat = 4103}, {0}}, "");
+}
+
+static void a_traceparent_has_the_form_of_w3c_trace_context(void **state)
+{
+    static const struct {
+        const char *text;
+        bool valid;
+    } rows[] = {
+        {"", true},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true},
+        {"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", true},
+        {"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", true},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", false},
+        {"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01more", false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0", false},
+        {"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", false},
+        {"00-00000000000000000000000000000000-00f067aa0ba902b7-01", false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", false},
+        {"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false},
+        {"00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false},
+        {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7x01", false},
+        {"0x-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false},
+        {"x", false},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        expect_envelope(state, (struct field[]){{1, .text = CHECK_METHOD}, {6, .text = rows[i].text}, {0}},
+                        rows[i].valid ? "" : "FIELD_INVALID");
+    }
 }
 
 static void quoted_text_of_a_client_is_always_utf8_in_the_answer(void **state)
@@ -211,7 +242,7 @@ static void a_request_whose_time_is_over_is_not_begun(void **state)
     struct rpc_fixture *fixture = *state;
     struct buffer bytes = fields_encode((struct field[]){{1, .text = CHECK_METHOD}, {3, .value = 1}, {0}});
     Chatlog__V1__Response *response = NULL;
-    rpc_handle(fixture->rpc, buffer_span(&bytes), -1000000, answer_ignore, &response);
+    rpc_handle(fixture->rpc, &fixture->session, buffer_span(&bytes), -1000000, answer_ignore, &response);
     assert_non_null(response);
     assert_string_equal(response->reason, "DEADLINE_PASSED");
     assert_int_equal(response->code, 4);
@@ -251,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_bad_envelope_is_answered_with_what_is_wrong, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_traceparent_has_the_form_of_w3c_trace_context, set_up, tear_down),
         cmocka_unit_test_setup_teardown(quoted_text_of_a_client_is_always_utf8_in_the_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(health_is_asked_of_services_that_are_served, set_up, tear_down),
         cmocka_unit_test_setup_teardown(server_info_tells_every_limit, set_up, tear_down),

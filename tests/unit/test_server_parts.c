@@ -14,6 +14,12 @@ static const char *const accepted_urls[] = {
     "tcp://127.255.3.4:65535",           "tcp://127.0.0.1:0", "tcp://[::1]:7311",
 };
 
+/* Accepted too, and other machines can reach them. */
+static const char *const open_urls[] = {
+    "tcp://0.0.0.0:7311", "tcp://10.0.0.1:7311",  "tcp://128.0.0.1:7311",
+    "tcp://[::]:7311",    "tcp://[fe80::1]:7311", "tcp://[::ffff:127.0.0.1]:7311",
+};
+
 static const struct refused {
     const char *url;
     const char *told;
@@ -31,37 +37,45 @@ static const struct refused {
     {"ipc:///"
      "12345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567",
      "at most 107"},
-    {"tcp://", "address and a port"},
-    {"tcp://127.0.0.1", "address and a port"},
-    {"tcp://127.0.0.1:", "address and a port"},
-    {"tcp://127.0.0.1:65536", "address and a port"},
-    {"tcp://127.0.0.1:-1", "address and a port"},
-    {"tcp://127.0.0.1:1x", "address and a port"},
-    {"tcp://127.0.0.1:000001", "address and a port"},
-    {"tcp://:7311", "own addresses"},
-    {"tcp://*:7311", "own addresses"},
-    {"tcp://0.0.0.0:7311", "own addresses"},
-    {"tcp://10.0.0.1:7311", "own addresses"},
-    {"tcp://128.0.0.1:7311", "own addresses"},
-    {"tcp://127.1:7311", "own addresses"},
-    {"tcp://[::]:7311", "own addresses"},
-    {"tcp://[::ffff:10.0.0.1]:7311", "own addresses"},
-    {"tcp://localhost:7311", "own addresses"},
-    {"tcp://lo;127.0.0.1:7311", "own addresses"},
+    {"tcp://", "a port"},
+    {"tcp://127.0.0.1", "a port"},
+    {"tcp://127.0.0.1:", "a port"},
+    {"tcp://127.0.0.1:65536", "a port"},
+    {"tcp://127.0.0.1:-1", "a port"},
+    {"tcp://127.0.0.1:1x", "a port"},
+    {"tcp://127.0.0.1:000001", "a port"},
+    {"tcp://:7311", "IPv4 address"},
+    {"tcp://*:7311", "IPv4 address"},
+    {"tcp://127.1:7311", "IPv4 address"},
+    {"tcp://::1:7311", "IPv4 address"},
+    {"tcp://[::1:7311", "IPv4 address"},
+    {"tcp://[127.0.0.1]:7311", "IPv4 address"},
+    {"tcp://[]:7311", "IPv4 address"},
+    {"tcp://localhost:7311", "IPv4 address"},
+    {"tcp://lo;127.0.0.1:7311", "IPv4 address"},
 };
 
-static void sockets_and_loopback_addresses_are_accepted(void **state)
+static void expect_urls(const char *const *urls, size_t count, bool local)
 {
-    (void)state;
-    for (size_t i = 0; i < sizeof(accepted_urls) / sizeof(*accepted_urls); i++) {
+    for (size_t i = 0; i < count; i++) {
         struct error error = {0};
-        if (server_url_check(accepted_urls[i], &error)) {
-            fail_msg("%s: %s", accepted_urls[i], error.message);
+        if (server_url_check(urls[i], &error)) {
+            fail_msg("%s: %s", urls[i], error.message);
+        }
+        if (server_url_is_local(urls[i]) != local) {
+            fail_msg("%s is taken for %s", urls[i], local ? "open to other machines" : "local");
         }
     }
 }
 
-static void what_another_machine_could_reach_and_what_is_no_url_is_refused(void **state)
+static void sockets_and_addresses_are_accepted_and_those_that_others_can_reach_are_known(void **state)
+{
+    (void)state;
+    expect_urls(accepted_urls, sizeof(accepted_urls) / sizeof(*accepted_urls), true);
+    expect_urls(open_urls, sizeof(open_urls) / sizeof(*open_urls), false);
+}
+
+static void what_is_no_url_is_refused(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(refused_urls) / sizeof(*refused_urls); i++) {
@@ -146,8 +160,8 @@ static void a_route_ends_with_the_first_word_whose_high_bit_is_set(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sockets_and_loopback_addresses_are_accepted),
-        cmocka_unit_test(what_another_machine_could_reach_and_what_is_no_url_is_refused),
+        cmocka_unit_test(sockets_and_addresses_are_accepted_and_those_that_others_can_reach_are_known),
+        cmocka_unit_test(what_is_no_url_is_refused),
         cmocka_unit_test(only_an_ipc_url_has_a_path),
         cmocka_unit_test(only_a_requester_of_this_version_is_greeted),
         cmocka_unit_test(a_frame_header_is_read_as_it_was_written),

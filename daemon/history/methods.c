@@ -1,0 +1,5 @@
+#include "history/methods.h"
+
+const struct method *const method_groups[] = {
+    conversation_methods, message_methods, user_methods, admin_methods, health_methods, NULL,
+};
