@@ -252,9 +252,13 @@ class Service:
         wait_for("data in layout 1", lambda: "Serving layout 1" in self.show("StatusText"))
         self.machine.run("sh", "-c", f"echo 'log-level = debug' >>{CONFIG}")
         before = self.export_digest()
+        shop = "chatlogd@shop.service"
+        self.machine.run("systemctl", "start", shop)
+        old = self.show("MainPID", shop)
 
         self.install(self.package)
         expect(self.is_active(), "the service is not active after the upgrade")
+        expect(self.is_active(shop) and self.show("MainPID", shop) != old, "the instance was not restarted")
         moving = wait_for("a status that tells of the migration", lambda: re.search(
             r"moving from layout 1 to \d+: \d+ % of \d+ messages",
             self.machine.run("systemctl", "status", UNIT).stdout))
