@@ -241,6 +241,9 @@ void config_print(const struct config *config, FILE *out)
         for (size_t one = 0; (entry = config_list_at(option.list, config, one)); one++) {
             fprintf(out, "%s = %s\n", option.name, entry);
         }
+        if (!config_list_at(option.list, config, 0)) {
+            fprintf(out, "#%s =\n", option.name);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #include "rpc/rpc.h"
 #include "server.h"
 #include "store/store.h"
+#include "supervisor.h"
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -34,12 +35,14 @@ enum {
 static const char page_key_name[] = "page_token.key";
 
 struct parts {
+    const char *urls[CONFIG_URLS_MAX]; /* the config's */
     struct authority *authority;
     const char *peers[CONFIG_PEERS_MAX]; /* the config's texts, as the authority takes them */
     const char *token_keys[CONFIG_TOKEN_KEYS_MAX];
     struct store *store;
     struct rpc *rpc;
     struct server *server;
+    struct supervisor *supervisor;
 };
 
 static void __attribute__((noreturn)) late_end(const char *line, int status)
@@ -127,9 +130,8 @@ static int authority_start(const struct config *config, const struct log *log, s
 static int parts_start(const struct config *config, struct counters *counters, struct log *log, struct parts *parts,
                        struct error *error)
 {
-    const char *urls[CONFIG_URLS_MAX];
     for (size_t i = 0; i < config->url_count; i++) {
-        urls[i] = config->urls[i];
+        parts->urls[i] = config->urls[i];
     }
     static const enum store_migrate migrate[] = {[CONFIG_MIGRATE_AUTO] = STORE_MIGRATE_AUTO,
                                                  [CONFIG_MIGRATE_HOLD] = STORE_MIGRATE_HOLD,
@@ -167,20 +169,27 @@ static int parts_start(const struct config *config, struct counters *counters, s
     if (!parts->rpc) {
         return error_set(error, ERROR_STARTUP, "memory is too short to start");
     }
-    struct server_config server_config = {.urls = urls,
+    struct server_config server_config = {.urls = parts->urls,
                                           .url_count = config->url_count,
                                           .limits = &config->limits,
                                           .counters = counters,
                                           .rpc = parts->rpc,
                                           .authority = parts->authority,
                                           .log = log};
-    return server_start(&server_config, &parts->server, error);
+    rc = server_start(&server_config, &parts->server, error);
+    if (rc) {
+        return rc;
+    }
+    struct supervisor_config supervisor_config = {
+        .store = parts->store, .urls = parts->urls, .url_count = config->url_count, .log = log};
+    return supervisor_start(&supervisor_config, &parts->supervisor, error);
 }
 
 /* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. */
 static void parts_stop(struct parts *parts)
 {
     alarm_set(connections_late, CONNECTIONS_ALARM_S);
+    parts->supervisor = supervisor_stop(parts->supervisor);
     if (parts->server) {
         rpc_stop(parts->rpc);
         parts->server = server_stop(parts->server, DRAIN_MS);
@@ -222,7 +231,9 @@ static int signals_serve(const sigset_t *signals, const struct parts *parts, con
 {
     int number = SIGHUP;
     while (sigwait(signals, &number) == 0 && number == SIGHUP) {
+        supervisor_reload_begin(parts->supervisor);
         keys_reload(parts, log, key_count);
+        supervisor_reload_end(parts->supervisor);
     }
     return number;
 }

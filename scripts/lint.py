@@ -49,8 +49,10 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
      r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
     (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"',
      r'"auth/(peer_map|token_keys)\.h"', r"<ini\.h>"),
-    (r"daemon/main\.c$", BASE, LIMITS, r'"(store/store|rpc/rpc|server|config|migrate_command)\.h"',
-     r'"auth/\w+\.h"'),
+    (r"daemon/main\.c$", BASE, LIMITS, STORE, r'"auth/\w+\.h"',
+     r'"(rpc/rpc|server|config|migrate_command|supervisor)\.h"'),
+    (r"daemon/supervisor\w*\.[ch]$", BASE, GENERATED, STORE, r'"(supervisor\w*|server_(frame|url))\.h"',
+     r"<systemd/sd-daemon\.h>"),
     (r"daemon/migrate_command\.[ch]$", BASE, LIMITS, r'"(store/maintenance|config|migrate_command)\.h"'),
     (r"proto/", LIMITS, r'"descriptor_set\.h"'),
     (r"client/include/",),
@@ -58,7 +60,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|jwt|xxhash|utf8proc)\.h>"),
     (r"client/example/", r"<chatlog\.h>"),
     (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc)/[\w/]+\.h"',
-     r'"(config|server)\w*\.h"', r"<lmdb\.h>"),
+     r'"(config|server|supervisor)\w*\.h"', r"<lmdb\.h>"),
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE, r'"store/maintenance\.h"'),
     (r"tests/support/lmdb_file\.[ch]$", TEST, BASE, r"<lmdb\.h>"),
     (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"(rpc/rpc|auth/session)\.h"',
@@ -69,6 +71,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"tests/fault/shim/", r'"fault/shim/\w+\.h"', r"<lmdb\.h>"),
     (r"tests/fault/", TEST, PUBLIC, LIMITS, GENERATED, r'"fault/[\w/]+\.h"', r'"store/maintenance\.h"'),
     (r"tests/migration/", TEST, PUBLIC, BASE, GENERATED, r'"store/\w+\.h"'),
+    (r"tests/system/", r"<lmdb\.h>"),
     (r"tests/fuzz/", TEST, BASE, LIMITS, GENERATED, r'"fuzz/fuzz\.h"', r'"(auth|store|history|rpc)/[\w/]+\.h"',
      r'"config\.h"'),
     (r"tests/identity/", TEST, PUBLIC, BASE, GENERATED, r'"(auth|history|identity)/\w+\.h"'),
@@ -79,12 +82,14 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
 LIBRARIES = [
     (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"),
      re.compile(r"daemon/store/lmdb/|tests/unit/|tests/support/lmdb_file\.|tests/fault/shim/store\.|"
-                r"tests/bench/lmdb_journal\.c$"),
+                r"tests/bench/lmdb_journal\.c$|tests/system/hold_writer\.c"),
      "LMDB is for daemon/store/lmdb only"),
     # "nng_version" alone is a field of ours; with "(" it is nng's function.
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),
      re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|tests/bench/nng_echo\.c$"),
      "nng is for the daemon's server only"),
+    (re.compile(r"\bsd_\w+\s*\("), re.compile(r"daemon/supervisor\.c$"),
+     "libsystemd is for daemon/supervisor.c only"),
     (re.compile(r"\bjwt_\w+"), re.compile(r"daemon/auth/token\.c|client/cli/command_token\.c"),
      "libjwt is for daemon/auth/token.c and what makes tokens"),
 ]
@@ -237,11 +242,11 @@ def unregistered_test(tree):
             yield path, 1, "tests/fuzz/CMakeLists.txt does not find a fuzz target here"
         if re.fullmatch(r"tests/(unit|store|integration)/.+\.c", path) and not is_test:
             yield path, 1, "tests/CMakeLists.txt takes only test_*.c from here; helpers go to tests/support"
-        is_found = re.fullmatch(
-            r"tests/((unit|store|integration|identity|migration)/\w+\.c|(cli|migration|fault)/\w+\.py)", path)
+        is_found = re.fullmatch(r"tests/((unit|store|integration|identity|migration)/\w+\.c|"
+                                r"(cli|migration|fault|system)/\w+\.py)", path)
         if is_test and not is_found:
             yield path, 1, "tests/CMakeLists.txt does not find a test here"
-        is_python = folder in ("tests/cli", "tests/migration", "tests/fault") and name.endswith(".py")
+        is_python = folder in ("tests/cli", "tests/migration", "tests/fault", "tests/system") and name.endswith(".py")
         if is_python and not is_test and "    def test_" in text:
             yield path, 1, "CMakeLists.txt takes only test_*.py from here"
         for match in re.finditer(r"^(?:static )?void (\w+)\(void \*\*\w+\)\n\{", text, re.MULTILINE):

@@ -297,6 +297,10 @@ void store_run(struct store *store, struct store_op *op);
 /* False while changes that need room are refused. */
 bool store_takes_writes(struct store *store);
 
+/* For how long the writer's thread has been on one thing. It begins anew at least once a second; what takes longer is a
+ * commit that waits for the disk, or a thread that hangs. Does not wait. */
+int64_t store_silence_us(struct store *store);
+
 /* `layout` is the one the data has now, while a migration runs the one it comes from. Does not wait. */
 struct store_info store_describe(struct store *store);
 

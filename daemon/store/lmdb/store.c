@@ -156,6 +156,11 @@ bool store_takes_writes(struct store *store)
     return writer_takes_writes(store->writer);
 }
 
+int64_t store_silence_us(struct store *store)
+{
+    return writer_silence_us(store->writer);
+}
+
 struct store_info store_describe(struct store *store)
 {
     struct txn txn = readers_take(&store->readers);

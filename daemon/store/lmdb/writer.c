@@ -41,6 +41,7 @@ struct writer {
     int64_t next_reader_check_us;
     int64_t next_look_us;
     int64_t last_batch_us;
+    _Atomic int64_t round_us; /* when the thread last began a round */
     atomic_bool takes_writes;
     atomic_ullong commits;
     atomic_ullong changes;
@@ -351,6 +352,7 @@ static void *writer_main(void *arg)
 {
     struct writer *writer = arg;
     for (;;) {
+        atomic_store(&writer->round_us, clock_monotonic_us());
         bool stopping = queue_is_stopped(&writer->queue);
         if (!queue_is_empty(&writer->queue)) {
             batch_run(writer);
@@ -387,6 +389,7 @@ static int writer_begin(struct writer *writer, struct error *error)
     if (rc) {
         return error_set(error, ERROR_STARTUP, "the data file cannot be read: %s", mdb_strerror(rc));
     }
+    atomic_store(&writer->round_us, clock_monotonic_us());
     rc = pthread_create(&writer->thread, NULL, writer_main, writer);
     return rc ? error_set(error, ERROR_STARTUP, "cannot start the writer's thread") : 0;
 }
@@ -442,6 +445,11 @@ struct writer *writer_stop(struct writer *writer)
 bool writer_takes_writes(struct writer *writer)
 {
     return atomic_load(&writer->takes_writes);
+}
+
+int64_t writer_silence_us(struct writer *writer)
+{
+    return clock_monotonic_us() - atomic_load(&writer->round_us);
 }
 
 void writer_add_stats(struct writer *writer, struct store_stats *stats)

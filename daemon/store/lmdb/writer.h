@@ -35,6 +35,9 @@ struct writer *writer_stop(struct writer *writer);
 /* False while changes that need room are refused. */
 bool writer_takes_writes(struct writer *writer);
 
+/* How long ago the thread began its present round: at most a second, and what one commit takes. */
+int64_t writer_silence_us(struct writer *writer);
+
 /* Commits and changes since the start, and the length of the queue, into stats. */
 void writer_add_stats(struct writer *writer, struct store_stats *stats);
 
