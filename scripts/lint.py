@@ -40,7 +40,7 @@ TEST = r'"support/\w+\.h"|<cmocka\.h>'
 INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed in [
     (r"daemon/base/", BASE, LIMITS),
     (r"daemon/auth/", BASE, LIMITS, r'"auth/\w+\.h"', r"<(jwt|jansson|utf8proc)\.h>", r"<openssl/\w+\.h>"),
-    (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<(lmdb|lz4|xxhash)\.h>"),
+    (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<(lmdb|lz4|lz4hc|xxhash)\.h>"),
     (r"daemon/store/", BASE, LIMITS, r'"store/\w+\.h"'),
     (r"daemon/history/", BASE, LIMITS, GENERATED, STORE, r'"history/\w+\.h"', r'"auth/scope\.h"',
      r"<openssl/(crypto|hmac)\.h>", r"<xxhash\.h>"),

@@ -47,6 +47,11 @@ static void row_measure(const struct comparison *comparison, struct report_row *
 {
     for (size_t i = 0; i < SYSTEMS; i++) {
         row->measured[i] = takes_part(comparison, i, row->workload);
+        if (row->measured[i]) { /* what the row before has left to be done is not this one's */
+            system_pause(systems[i], comparison->instances[i], false);
+            system_rest(systems[i], comparison->instances[i]);
+            system_pause(systems[i], comparison->instances[i], true);
+        }
     }
     for (unsigned round = 0; round < row->rounds; round++) {
         struct load_plan plan = {.dataset = &comparison->dataset,

@@ -54,11 +54,12 @@ struct env {
     uint64_t disk_reserve_bytes;
     uint64_t page_bytes;
     struct pending *pending;
+    struct buffer packing;
 };
 
 struct txn env_begin(struct env *env)
 {
-    struct txn txn = {.tables = env->tables, .is_write = true, .pending = env->pending};
+    struct txn txn = {.tables = env->tables, .is_write = true, .packing = &env->packing, .pending = env->pending};
     txn.rc = mdb_txn_begin(env->handle, NULL, 0, &txn.handle);
     return txn;
 }
@@ -382,6 +383,7 @@ struct env *env_close(struct env *env)
     if (env->lock >= 0) {
         close(env->lock);
     }
+    buffer_free(&env->packing);
     free(env->path);
     free(env);
     return NULL;

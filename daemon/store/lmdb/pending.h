@@ -18,7 +18,7 @@ struct pending;
 
 enum {
     PENDING_ENTRY_BYTES = 86,    /* when every entry is of another conversation; 34 when five are of one */
-    PENDING_CHAIN_MAX = 256,     /* entries of a conversation */
+    PENDING_CHAIN_MAX = 32,      /* entries of a conversation */
     PENDING_CHAIN_BYTES = 65536, /* of their values */
     PENDING_USER_MAX = 256,      /* conversations of a user */
 };

@@ -22,21 +22,19 @@ static void records_put(struct work *work, const struct place *side, const struc
 
 static void runs_put(struct work *work, const struct place *side, const struct run_message *messages, size_t count)
 {
-    struct buffer raw = {0};
     for (size_t taken; count > 0 && !work->txn.rc; messages += taken, count -= taken) {
-        taken = run_pack(messages, count, &raw, work->scratch);
+        taken = run_pack(messages, count, work->txn.packing, work->scratch);
         if (taken > 0) {
             struct key key = side->layout->message_key(side, messages[taken - 1].seq);
             layout_seal(side->layout, key_span(&key), work->scratch);
             work_put_scratch(work, side->layout->tables[KIND_MESSAGE], key_span(&key));
-        } else if (raw.failed || work->scratch->failed) {
+        } else if (work->scratch->failed) {
             txn_fail_memory(&work->txn);
         } else {
             taken = 1;
             record_put(work, side, messages[0].seq, messages[0].record);
         }
     }
-    buffer_free(&raw);
 }
 
 /* A run taken out of the store, to be put back otherwise. */

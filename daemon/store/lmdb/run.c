@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <lz4.h>
+#include <lz4hc.h>
 
 enum {
     RUN_MARK = 0,
@@ -78,22 +79,34 @@ int run_unpack(const struct run_info *info, struct buffer *raw, struct run_messa
     return 0;
 }
 
+/* The memory to work in: LZ4's state, and behind it the raw bytes. Returns where those begin; NULL: memory is short. */
+static uint8_t *memory_take(struct buffer *memory)
+{
+    size_t state = (size_t)LZ4_sizeofStateHC();
+    buffer_clear(memory);
+    uint8_t *begin = buffer_extend(memory, state + RUN_RAW_MAX);
+    return begin ? begin + state : NULL;
+}
+
 /* Lays the messages one behind the other, as many as a run may hold. Returns how many. */
-static size_t messages_put(const struct run_message *messages, size_t count, struct buffer *raw)
+static size_t messages_put(const struct run_message *messages, size_t count, uint8_t *raw, size_t *ret_size)
 {
     size_t taken = 0;
-    buffer_clear(raw);
+    size_t size = 0;
     while (taken < count && taken < RUN_MESSAGES_MAX) {
         const struct run_message *message = &messages[taken];
         assert(message->seq > (taken > 0 ? messages[taken - 1].seq : 0));
-        if (record_seq(message->record) != message->seq ||
-            raw->size + wire_element_size(RUN_FIELD, message->record.size) > RUN_RAW_MAX) {
+        if (record_seq(message->record) != message->seq || message->record.size > RUN_RAW_MAX ||
+            size + wire_element_size(RUN_FIELD, message->record.size) > RUN_RAW_MAX) {
             break;
         }
-        wire_put_element(raw, RUN_FIELD, message->record);
+        size += wire_header(RUN_FIELD, message->record.size, raw + size);
+        memcpy(raw + size, message->record.data, message->record.size);
+        size += message->record.size;
         taken++;
     }
-    return raw->failed ? 0 : taken;
+    *ret_size = size;
+    return taken;
 }
 
 /* How many of the messages lie within the first *size raw bytes; *size becomes where the last of them ends. */
@@ -111,47 +124,91 @@ static size_t messages_within(const struct run_message *messages, size_t count, 
     return count;
 }
 
-/* Writes a run of `count` messages, `raw_size` bytes of raw, when it takes at most `room` bytes; else it returns how
- * many raw bytes there is room for, and *out is not to be used. */
-static size_t run_put(uint64_t first_seq, size_t count, const struct buffer *raw, size_t raw_size, size_t room,
-                      struct buffer *out)
+/* A run under way. */
+struct packing {
+    const struct run_message *messages;
+    size_t count;
+    struct span raw; /* of these messages */
+    void *state;
+    struct buffer *out;
+};
+
+/* Writes the head, and makes room for a block so that the value takes at most `room` bytes. NULL: memory is short. */
+static char *block_begin(const struct packing *packing, size_t room, int *ret_room)
 {
     static const uint8_t mark[] = {RUN_MARK, RUN_FORM_LZ4};
+    struct buffer *out = packing->out;
     buffer_clear(out);
     buffer_append(out, mark, sizeof(mark));
-    wire_put_varint(out, count);
-    wire_put_varint(out, first_seq);
-    wire_put_varint(out, raw_size);
-    size_t head = out->size;
-    uint8_t *block = buffer_extend(out, room - head);
+    wire_put_varint(out, packing->count);
+    wire_put_varint(out, packing->messages[0].seq);
+    wire_put_varint(out, packing->raw.size);
+    *ret_room = (int)(room - out->size);
+    return (char *)buffer_extend(out, room - out->size);
+}
+
+static bool block_end(const struct packing *packing, int room, int size)
+{
+    packing->out->size -= (size_t)(room - size);
+    return size > 0;
+}
+
+/* Packs them all fast. False: they do not fit, or memory is short. */
+static bool pack_fast(const struct packing *packing, size_t room)
+{
+    int left;
+    char *block = block_begin(packing, room, &left);
+    return block && block_end(packing, left,
+                              LZ4_compress_fast_extState(packing->state, (const char *)packing->raw.data, block,
+                                                         (int)packing->raw.size, left, 1));
+}
+
+/* Packs them as tightly as pays; returns how many raw bytes there was room for. The value is whole when that is all. */
+static size_t pack_tightly(const struct packing *packing, size_t room)
+{
+    int left;
+    int consumed = (int)packing->raw.size;
+    char *block = block_begin(packing, room, &left);
     if (!block) {
         return 0;
     }
-    int consumed = (int)raw_size;
-    int size = LZ4_compress_destSize((const char *)raw->data, (char *)block, &consumed, (int)(room - head));
-    out->size = head + (size_t)size;
-    return size > 0 ? (size_t)consumed : 0;
+    int size = LZ4_compress_HC_destSize(packing->state, (const char *)packing->raw.data, block, &consumed, left,
+                                        LZ4HC_CLEVEL_MIN);
+    return block_end(packing, left, size) ? (size_t)consumed : 0;
 }
 
-size_t run_pack(const struct run_message *messages, size_t count, struct buffer *raw, struct buffer *out)
+/* What does not fit is packed tightly: it is the full run that stays, so that this is paid once for each message. */
+static size_t pack_full(struct packing *packing)
 {
-    buffer_clear(out);
-    size_t taken = messages_put(messages, count, raw);
-    out->failed = raw->failed;
-    size_t raw_size = raw->size;
-    while (taken > 0) {
-        size_t fits = run_put(messages[0].seq, taken, raw, raw_size, RUN_VALUE_BYTES, out);
-        if (out->failed || fits == raw_size) {
-            break;
+    for (;;) {
+        size_t fits = pack_tightly(packing, RUN_VALUE_BYTES);
+        if (packing->out->failed || fits == packing->raw.size) {
+            return packing->out->failed ? 0 : packing->count;
         }
-        raw_size = fits;
-        taken = messages_within(messages, taken, &raw_size);
-        if (taken == 0) { /* not even the first: it takes more */
-            taken = 1;
-            raw_size = wire_element_size(RUN_FIELD, messages[0].record.size);
-            run_put(messages[0].seq, 1, raw, raw_size, RUN_HEAD_BYTES + (size_t)LZ4_compressBound((int)raw_size), out);
-            break;
+        packing->count = messages_within(packing->messages, packing->count, &fits);
+        packing->raw.size = fits;
+        if (packing->count == 0) { /* not even the first: it takes more */
+            packing->count = 1;
+            packing->raw.size = wire_element_size(RUN_FIELD, packing->messages[0].record.size);
+            size_t bound = (size_t)LZ4_compressBound((int)packing->raw.size);
+            return pack_fast(packing, RUN_HEAD_BYTES + bound) ? 1 : 0;
         }
     }
-    return out->failed ? 0 : taken;
+}
+
+size_t run_pack(const struct run_message *messages, size_t count, struct buffer *memory, struct buffer *out)
+{
+    size_t size;
+    buffer_clear(out);
+    uint8_t *raw = memory_take(memory);
+    if (!raw) {
+        out->failed = true;
+        return 0;
+    }
+    size_t taken = messages_put(messages, count, raw, &size);
+    struct packing packing = {messages, taken, span_of(raw, size), memory->data, out};
+    if (taken == 0) {
+        return 0;
+    }
+    return pack_fast(&packing, RUN_VALUE_BYTES) ? taken : pack_full(&packing);
 }

@@ -52,7 +52,7 @@ int run_unpack(const struct run_info *info, struct buffer *raw, struct run_messa
  * does not fit it alone makes a run of its own, as large as it takes. Writes the value to *out (cleared first) and
  * returns how many were taken. 0 when the first cannot be packed: it is larger than RUN_RAW_MAX, or its record does not
  * hold its seq; or when memory is short (out->failed). Such a message later on just ends the run.
- * `raw` is memory to work in. */
-size_t run_pack(const struct run_message *messages, size_t count, struct buffer *raw, struct buffer *out);
+ * `memory` is to work in; it keeps about half a MiB for the next call. */
+size_t run_pack(const struct run_message *messages, size_t count, struct buffer *memory, struct buffer *out);
 
 #endif

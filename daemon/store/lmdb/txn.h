@@ -4,6 +4,7 @@
 #ifndef STORE_LMDB_TXN_H
 #define STORE_LMDB_TXN_H
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/span.h"
 #include "store/lmdb/keys.h"
@@ -43,6 +44,7 @@ struct txn {
     int rc;          /* of LMDB: the first failure */
     uint64_t writes; /* puts and removals so far */
     bool is_write;
+    struct buffer *packing;  /* of the environment: memory for run_pack; of a write transaction */
     struct pending *pending; /* of the environment: what it says is of this transaction, or of the last commit */
 };
 
