@@ -65,6 +65,10 @@ static const struct config_option fixed_options[] = {
      "A key that tokens are signed with; may be repeated; read again on SIGHUP. ES256: a public key (P-256, PEM).",
      NULL, &config_token_keys},
     {"token-audience", CONFIG_LIST, 0, 0, 0, "The aud that tokens must have.", NULL, &config_audience},
+    {"metrics-listen", CONFIG_LIST, 0, 0, 0,
+     "Where Prometheus reads /metrics, and probes /healthz and /readyz, over HTTP: a socket file (mode 0660) or a "
+     "loopback address.",
+     NULL, &config_metrics_urls},
     {"map-size", CONFIG_SIZE, offsetof(struct config, map_bytes), 16 * MIB, 64 * TIB,
      "The largest size the data file may reach. Costs address space only, not disk or memory.", NULL, NULL},
     {"disk-reserve", CONFIG_SIZE, offsetof(struct config, disk_reserve_bytes), 16 * MIB, 1 * TIB,

@@ -48,7 +48,7 @@ void config_option_format(const struct config_option *option, const struct confi
 
 /* config_lists.c: options that may be given several times. at: entry `index`, NULL behind the last. add: as
  * config_option_set. */
-extern const struct list config_urls, config_peers, config_token_keys, config_audience;
+extern const struct list config_urls, config_peers, config_token_keys, config_audience, config_metrics_urls;
 const char *config_list_at(const struct list *list, const struct config *config, size_t index);
 void config_list_clear(const struct list *list, struct config *config);
 bool config_list_add(const struct list *list, const char *text, struct config *config, char why[CONFIG_TEXT_BYTES]);

@@ -3,6 +3,7 @@
 #include "auth/secret_file.h"
 #include "base/log.h"
 #include "config.h"
+#include "metrics/metrics_http.h"
 #include "migrate_command.h"
 #include "rpc/rpc.h"
 #include "server.h"
@@ -40,6 +41,7 @@ struct parts {
     struct store *store;
     struct rpc *rpc;
     struct server *server;
+    struct metrics *metrics; /* NULL: not wanted */
 };
 
 static void __attribute__((noreturn)) late_end(const char *line, int status)
@@ -102,7 +104,8 @@ static bool files_raise(uint64_t connections, const struct log *log)
     return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
-static int authority_start(const struct config *config, const struct log *log, struct parts *parts, struct error *error)
+static int authority_start(const struct config *config, struct counters *counters, const struct log *log,
+                           struct parts *parts, struct error *error)
 {
     for (size_t i = 0; i < config->peer_count; i++) {
         parts->peers[i] = config->peers[i];
@@ -114,7 +117,8 @@ static int authority_start(const struct config *config, const struct log *log, s
                                                       .peer_count = config->peer_count,
                                                       .token_keys = parts->token_keys,
                                                       .token_key_count = config->token_key_count,
-                                                      .audience = config->audience[0]};
+                                                      .audience = config->audience[0],
+                                                      .counters = counters};
     for (size_t i = 0; i < config->url_count && config->token_key_count == 0; i++) {
         if (!server_url_path(config->urls[i])) {
             log_warning(log, "%s answers health checks only: TCP needs tokens, and no token-key is set",
@@ -122,6 +126,19 @@ static int authority_start(const struct config *config, const struct log *log, s
         }
     }
     return authority_new(&authority_config, &parts->authority, error);
+}
+
+static int metrics_open(const struct config *config, const struct counters *counters, const struct log *log,
+                        struct parts *parts, struct error *error)
+{
+    const struct metrics_config metrics_config = {.url = config->metrics_urls[0],
+                                                  .store = parts->store,
+                                                  .rpc = parts->rpc,
+                                                  .server = parts->server,
+                                                  .counters = counters,
+                                                  .log = log,
+                                                  .version = CHATLOGD_VERSION};
+    return config->metrics_url_count > 0 ? metrics_start(&metrics_config, &parts->metrics, error) : 0;
 }
 
 static int parts_start(const struct config *config, struct counters *counters, struct log *log, struct parts *parts,
@@ -146,7 +163,7 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                         .fatal = store_fatal,
                                         .fatal_arg = log};
     uint8_t page_key[SECRET_FILE_BYTES];
-    int rc = authority_start(config, log, parts, error);
+    int rc = authority_start(config, counters, log, parts, error);
     if (!rc) {
         rc = store_open(&store_config, &parts->store, error);
     }
@@ -174,13 +191,18 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                           .rpc = parts->rpc,
                                           .authority = parts->authority,
                                           .log = log};
-    return server_start(&server_config, &parts->server, error);
+    rc = server_start(&server_config, &parts->server, error);
+    return rc ? rc : metrics_open(config, counters, log, parts, error);
 }
 
-/* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. */
+/* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. The
+ * metrics go first: they look into all the others. */
 static void parts_stop(struct parts *parts)
 {
     alarm_set(connections_late, CONNECTIONS_ALARM_S);
+    if (parts->metrics) {
+        parts->metrics = metrics_stop(parts->metrics);
+    }
     if (parts->server) {
         rpc_stop(parts->rpc);
         parts->server = server_stop(parts->server, DRAIN_MS);

@@ -47,9 +47,10 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(auth|history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
     (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"auth/(authority|session)\.h"',
      r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
+    (r"daemon/metrics/", BASE, LIMITS, STORE, r'"(metrics/\w+|rpc/rpc|server|server_url)\.h"', r"<microhttpd\.h>"),
     (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"',
      r'"auth/(peer_map|token_keys)\.h"', r"<ini\.h>"),
-    (r"daemon/main\.c$", BASE, LIMITS, r'"(store/store|rpc/rpc|server|config|migrate_command)\.h"',
+    (r"daemon/main\.c$", BASE, LIMITS, r'"(store/store|rpc/rpc|metrics/metrics_http|server|config|migrate_command)\.h"',
      r'"auth/\w+\.h"'),
     (r"daemon/migrate_command\.[ch]$", BASE, LIMITS, r'"(store/maintenance|config|migrate_command)\.h"'),
     (r"proto/", LIMITS, r'"descriptor_set\.h"'),
@@ -57,7 +58,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"client/lib/", PUBLIC, GENERATED, r'"(lib/)?\w+\.h"'),
     (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|jwt|xxhash|utf8proc)\.h>"),
     (r"client/example/", r"<chatlog\.h>"),
-    (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc)/[\w/]+\.h"',
+    (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc|metrics)/[\w/]+\.h"',
      r'"(config|server)\w*\.h"', r"<lmdb\.h>"),
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE, r'"store/maintenance\.h"'),
     (r"tests/support/lmdb_file\.[ch]$", TEST, BASE, r"<lmdb\.h>"),
@@ -78,13 +79,15 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
 # Whose names may be used where, and how to say it.
 LIBRARIES = [
     (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"),
-     re.compile(r"daemon/store/lmdb/|tests/unit/|tests/support/lmdb_file\.|tests/bench/lmdb_journal\.c$|"
-                r"tests/fault/shim/store\."),
+     re.compile(r"daemon/store/lmdb/|tests/unit/|tests/support/lmdb_file\.|tests/fault/shim/store\.|"
+                r"tests/bench/lmdb_journal\.c$"),
      "LMDB is for daemon/store/lmdb only"),
     # "nng_version" alone is a field of ours; with "(" it is nng's function.
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),
      re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|tests/bench/nng_echo\.c$"),
      "nng is for the daemon's server only"),
+    (re.compile(r"\bMHD_\w+"), re.compile(r"daemon/metrics/metrics_http\.c$"),
+     "libmicrohttpd is for daemon/metrics/metrics_http.c only"),
     (re.compile(r"\bjwt_\w+"), re.compile(r"daemon/auth/token\.c|client/cli/command_token\.c"),
      "libjwt is for daemon/auth/token.c and what makes tokens"),
 ]
@@ -295,12 +298,38 @@ def limits_block(tree):
         for name, value, cap, meaning in rows]
 
 
+METRICS_LIST = "daemon/metrics/metrics_list.h"
+
+
+def metrics_rows(tree):
+    """(name, type, labels, help) of every metric; what stands for a unit is no label."""
+    for name, kind, labels, text in macro_rows(tree.get(METRICS_LIST, ""), 4):
+        words = [] if labels in ("one", "seconds", "none") else labels.split()
+        yield "chatlogd_" + name, kind, words, text
+
+
+def metrics_block(tree):
+    return ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"] + [
+        f"| `{name}` | {kind} | {', '.join(labels)} | {text} |" for name, kind, labels, text in metrics_rows(tree)]
+
+
+def unknown_metric(tree):
+    """What dashboards and documents call a metric must be one."""
+    known = {name + suffix for name, kind, _, _ in metrics_rows(tree)
+             for suffix in (("_bucket", "_sum", "_count", "") if kind == "histogram" else ("",))}
+    for path, text in tree.items():
+        if re.fullmatch(r"systemd/.*\.json|README\.md", path):
+            for match in re.finditer(r"\bchatlogd_[a-z_]+", text):
+                if match.group() not in known:
+                    yield path, line_of(text, match.start()), f"{match.group()}: {METRICS_LIST} has no such metric"
+
+
 def example_block(tree):
     return ["```c"] + tree.get("client/example/example.c", "").rstrip("\n").split("\n") + ["```"]
 
 
 # Block of the README -> what it is made from.
-BLOCKS = {"reasons": reasons_block, "limits": limits_block, "example": example_block}
+BLOCKS = {"reasons": reasons_block, "limits": limits_block, "metrics": metrics_block, "example": example_block}
 
 
 def readme_with_blocks(tree):
@@ -331,7 +360,7 @@ def stale_readme(tree):
 
 RULES = [
     long_function, forbidden_include, included_source, library_out_of_place, leftover, dead_code, struct_typedef,
-    no_opening, wide_line, blank_space, unregistered_test, registry_host, missing_path, stale_readme,
+    no_opening, wide_line, blank_space, unregistered_test, registry_host, missing_path, unknown_metric, stale_readme,
 ]
 
 

@@ -38,7 +38,8 @@ struct rpc_call {
     struct principal *principal; /* NULL until found, and for methods open to everybody */
     struct envelope envelope;
     const struct method *method; /* NULL until found */
-    struct method_count *count;  /* NULL until found */
+    size_t meter;                /* where it is counted */
+    int64_t received_us;
     void (*done)(void *arg, const struct rpc_response *response);
     void *arg;
 };
@@ -59,7 +60,7 @@ struct rpc *rpc_new(const struct rpc_config *config)
         .store = config->store,
         .limits = config->limits,
         .counters = config->counters,
-        .method_counts = dispatch_counts(dispatch),
+        .meters = dispatch_meters(dispatch),
         .version = config->version,
         .nng_version = config->nng_version,
         .start_wall_us = clock_wall_us(),
@@ -81,6 +82,11 @@ struct rpc *rpc_free(struct rpc *rpc)
 void rpc_stop(struct rpc *rpc)
 {
     atomic_store(&rpc->stopping, true);
+}
+
+const struct method_meters *rpc_meters(const struct rpc *rpc)
+{
+    return dispatch_meters(rpc->dispatch);
 }
 
 /* At most one line a second of each kind. */
@@ -139,6 +145,13 @@ static int memory_refuse(struct error *error, const char *what)
     return error_add_detail(error, "retry_delay_ms", RETRY_MS);
 }
 
+static void call_count(const struct rpc_call *rpc_call, enum error_code code)
+{
+    const struct rpc *rpc = rpc_call->rpc;
+    int64_t took_us = clock_monotonic_us() - rpc_call->received_us;
+    method_meters_note(dispatch_meters(rpc->dispatch), rpc_call->meter, code, took_us > 0 ? (uint64_t)took_us : 0);
+}
+
 /* The one place that answers. rc is 0, or negative with the error in call.error. */
 static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
 {
@@ -151,10 +164,7 @@ static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
         envelope_put_error(&call->payload, &call->error);
         failure_note(rpc_call);
     }
-    if (rpc_call->count) {
-        atomic_fetch_add_explicit(&rpc_call->count->calls, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&rpc_call->count->errors, rc ? 1 : 0, memory_order_relaxed);
-    }
+    call_count(rpc_call, rc ? error_reason_code(call->error.reason) : ERROR_OK);
     arena_reset(&call->arena, 0);
     uint8_t head[ENVELOPE_HEAD_BYTES];
     size_t head_size = rc ? 0 : envelope_put_head(head, call->payload.size, replayed);
@@ -221,7 +231,7 @@ static int method_find(struct rpc_call *rpc_call)
 {
     struct rpc *rpc = rpc_call->rpc;
     struct span name = rpc_call->envelope.method;
-    rpc_call->method = dispatch_find(rpc->dispatch, name, &rpc_call->count);
+    rpc_call->method = dispatch_find(rpc->dispatch, name, &rpc_call->meter);
     if (!rpc_call->method) {
         name.size = name.size < SHOWN_BYTES ? name.size : SHOWN_BYTES;
         return error_set(&rpc_call->call.error, ERROR_METHOD_UNKNOWN,
@@ -318,7 +328,7 @@ static void call_reset(struct rpc_call *rpc_call)
     struct rpc *rpc = rpc_call->rpc;
     payload_clear(&rpc_call->call);
     struct call call = {.service = &rpc->service, .arena = rpc_call->call.arena, .payload = rpc_call->call.payload};
-    *rpc_call = (struct rpc_call){.rpc = rpc, .call = call};
+    *rpc_call = (struct rpc_call){.rpc = rpc, .call = call, .meter = dispatch_unknown(rpc->dispatch)};
 }
 
 void rpc_handle(struct rpc_call *rpc_call, struct session *session, struct span request, int64_t received_us,
@@ -326,6 +336,7 @@ void rpc_handle(struct rpc_call *rpc_call, struct session *session, struct span 
 {
     call_reset(rpc_call);
     rpc_call->session = session;
+    rpc_call->received_us = received_us;
     rpc_call->done = done;
     rpc_call->arg = arg;
     struct store *store = rpc_call->rpc->service.store;

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/limits.h"
 
 struct store;
@@ -142,6 +143,10 @@ struct store_result {
         uint64_t commits; /* since store_open */
         uint64_t changes;
         uint64_t queue_length;
+        uint64_t queue_bytes;
+        uint64_t folds;          /* conversations whose appends were folded */
+        uint64_t commit_time_us; /* spent in commits */
+        uint64_t map_bytes;      /* the largest size the data file may reach */
     } stats;
 };
 
@@ -296,6 +301,21 @@ void store_run(struct store *store, struct store_op *op);
 
 /* False while changes that need room are refused. */
 bool store_takes_writes(struct store *store);
+
+/* What the store knows of itself beside GET_STATS. */
+struct store_measures {
+    struct store_stats stats;
+    uint64_t disk_free_bytes; /* beyond the reserve */
+    uint64_t readers;         /* snapshots open now */
+    uint64_t reader_slots;    /* of LMDB, ever used at once */
+    uint64_t audit_events;    /* written since store_open */
+    bool takes_writes;
+    struct histogram_view commit_changes; /* in one commit; HISTOGRAM_COUNT_SHIFT */
+    struct histogram_view commit_time_us; /* of one commit that wrote, its sync included; HISTOGRAM_TIME_SHIFT */
+};
+
+/* False when the data file cannot be read, or memory is short. Waits for a snapshot as a read does. */
+bool store_measure(struct store *store, struct store_measures *ret);
 
 /* `layout` is the one the data has now, while a migration runs the one it comes from. Does not wait. */
 struct store_info store_describe(struct store *store);

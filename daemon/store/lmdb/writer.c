@@ -5,6 +5,7 @@
 #include "store/lmdb/batch.h"
 #include "store/lmdb/fold.h"
 #include "store/lmdb/journal.h"
+#include "store/lmdb/meters.h"
 #include "store/lmdb/purge.h"
 
 #include <assert.h>
@@ -48,8 +49,7 @@ struct writer {
     int64_t next_look_us;
     int64_t last_batch_us;
     atomic_bool takes_writes;
-    atomic_ullong commits;
-    atomic_ullong changes;
+    struct meters meters;
 };
 
 static int64_t wall_now(const struct writer *writer)
@@ -91,6 +91,7 @@ static int work_commit(struct writer *writer, struct work *work)
     bool pending = purge_is_pending(&work->txn);
     int64_t deadline = deadline_next(writer, &work->txn);
     bool wrote = work->txn.writes > 0;
+    int64_t begun_us = clock_monotonic_us();
     int rc = env_commit(writer->config.env, &work->txn);
     if (writer->scratch.capacity > SCRATCH_KEEP_BYTES) {
         buffer_free(&writer->scratch);
@@ -101,7 +102,9 @@ static int work_commit(struct writer *writer, struct work *work)
     if (rc == 0) {
         writer->purge_pending = pending;
         writer->next_deadline_us = deadline;
-        atomic_fetch_add(&writer->commits, wrote);
+    }
+    if (rc == 0 && wrote) {
+        meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work->audit_events);
     }
     return rc;
 }
@@ -132,7 +135,7 @@ static int batch_commit(struct writer *writer, struct work *work)
 {
     int rc = work_commit(writer, work);
     if (rc == 0) {
-        atomic_fetch_add(&writer->changes, writer->batch.changed);
+        meters_note_changes(&writer->meters, writer->batch.changed);
     }
     return rc;
 }
@@ -159,13 +162,13 @@ static double journal_fill(struct txn *txn)
 
 /* Folds in the commit of the operations: the more the fuller the journal is, from half on. So appends slow down to what
  * is folded, and never wait for it as a whole. */
-static bool fold_beside(struct work *work)
+static size_t fold_beside(struct work *work)
 {
-    bool folded = false;
+    size_t folded = 0;
     double pressure = 2 * journal_fill(&work->txn) - 1;
     if (pressure > 0) {
         const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * FOLD_BESIDE_US)};
-        folded = fold_oldest(work, &budget) > 0;
+        folded = fold_oldest(work, &budget);
     }
     fold_truncate(work, TRUNCATE_RECORDS);
     return folded;
@@ -183,7 +186,7 @@ static void fold_idle(struct writer *writer)
     struct work work = work_begin(writer);
     const struct fold_budget budget = {
         .until_us = clock_monotonic_us() + FOLD_SLICE_US, .is_interrupted = operation_waits, .arg = writer};
-    bool folded = fold_oldest(&work, &budget) > 0;
+    size_t folded = fold_oldest(&work, &budget);
     bool truncated = fold_truncate(&work, TRUNCATE_RECORDS);
     struct error error;
     int rc = work.txn.rc;
@@ -192,7 +195,8 @@ static void fold_idle(struct writer *writer)
     } else {
         rc = work_commit(writer, &work);
     }
-    writer->fold_pending = rc || folded || !truncated;
+    meters_note_folds(&writer->meters, rc ? 0 : folded);
+    writer->fold_pending = rc || folded > 0 || !truncated;
     if (rc) {
         writer->next_fold_us = clock_monotonic_us() + FAILED_PAUSE_US;
     }
@@ -213,10 +217,11 @@ static void batch_run(struct writer *writer)
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
-    bool folded = fold_beside(&work);
+    size_t folded = fold_beside(&work);
     writer->fold_pending = true;
     int rc = batch_commit(writer, &work);
-    if (rc && (folded || writer->batch.count > 1)) {
+    meters_note_folds(&writer->meters, rc ? 0 : folded);
+    if (rc && (folded > 0 || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
         batch_answer_all(&writer->batch, rc);
@@ -490,9 +495,14 @@ bool writer_takes_writes(struct writer *writer)
 
 void writer_add_stats(struct writer *writer, struct store_stats *stats)
 {
-    stats->commits = atomic_load(&writer->commits);
-    stats->changes = atomic_load(&writer->changes);
-    stats->queue_length = queue_length(&writer->queue);
+    meters_add_stats(&writer->meters, stats);
+    queue_measure(&writer->queue, &stats->queue_length, &stats->queue_bytes);
+}
+
+void writer_add_measures(struct writer *writer, struct store_measures *measures)
+{
+    measures->takes_writes = writer_takes_writes(writer);
+    meters_add_measures(&writer->meters, measures);
 }
 
 void writer_show_migration(struct writer *writer, struct store_migration *migration)

@@ -35,8 +35,9 @@ struct writer *writer_stop(struct writer *writer);
 /* False while changes that need room are refused. */
 bool writer_takes_writes(struct writer *writer);
 
-/* Commits and changes since the start, and the length of the queue, into stats. */
+/* What the thread has done since the start, and the queue, into stats; the histograms and the audit trail's events. */
 void writer_add_stats(struct writer *writer, struct store_stats *stats);
+void writer_add_measures(struct writer *writer, struct store_measures *measures);
 
 /* Adds what is known of a migration to what the data file says of it. */
 void writer_show_migration(struct writer *writer, struct store_migration *migration);
