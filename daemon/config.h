@@ -44,6 +44,8 @@ struct config {
     uint64_t audit_retention_s;
     enum config_migrate migrate;
     enum log_level log_level;
+    enum log_format log_format;
+    uint64_t slow_request_ms;
     struct limits limits;
 };
 

@@ -7,7 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum config_kind { CONFIG_PATH, CONFIG_LIST, CONFIG_SIZE, CONFIG_DURATION, CONFIG_NUMBER, CONFIG_WORD };
+enum config_kind {
+    CONFIG_PATH,
+    CONFIG_LIST,
+    CONFIG_SIZE,
+    CONFIG_DURATION,
+    CONFIG_MILLISECONDS,
+    CONFIG_NUMBER,
+    CONFIG_WORD
+};
 
 enum {
     CONFIG_NAME_BYTES = 40,

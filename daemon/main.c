@@ -75,14 +75,27 @@ static void alarm_set(void (*late)(int signal), unsigned seconds)
 static void store_fatal(void *arg, const char *message)
 {
     const struct log *log = arg;
-    log_error(log, "%s; ending at once, without answering", message);
+    log_event(log, LOG_LEVEL_ERROR, WRITE_FAILED, "%s; ending at once, without answering", message);
     _exit(EX_IOERR);
 }
 
-static void store_event(void *arg, const char *line)
+static void store_event(void *arg, enum store_event event, const char *line)
 {
-    const struct log *log = arg;
-    log_info(log, "%s", line);
+    static const struct {
+        enum log_event event;
+        enum log_level level;
+    } rows[] = {
+        [STORE_EVENT_PROGRESS] = {LOG_EVENT_NONE, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_BEGIN] = {LOG_EVENT_MIGRATION_BEGIN, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_END] = {LOG_EVENT_MIGRATION_END, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_PAUSE] = {LOG_EVENT_MIGRATION_PAUSE, LOG_LEVEL_WARNING},
+        [STORE_EVENT_MIGRATION_RESUME] = {LOG_EVENT_MIGRATION_RESUME, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_HALT] = {LOG_EVENT_MIGRATION_HALT, LOG_LEVEL_ERROR},
+        [STORE_EVENT_DISK_FULL] = {LOG_EVENT_DISK_FULL, LOG_LEVEL_WARNING},
+        [STORE_EVENT_DISK_ROOM] = {LOG_EVENT_DISK_ROOM, LOG_LEVEL_INFO},
+    };
+    const struct log_note note = {.event = rows[event].event};
+    log_write(arg, rows[event].level, &note, "%s", line);
 }
 
 /* Every connection is a file. */
@@ -179,7 +192,8 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                     .log = log,
                                     .version = CHATLOGD_VERSION,
                                     .nng_version = server_nng_version(),
-                                    .page_key = page_key};
+                                    .page_key = page_key,
+                                    .slow_us = (int64_t)config->slow_request_ms * 1000};
     parts->rpc = rpc_new(&rpc_config);
     if (!parts->rpc) {
         return error_set(error, ERROR_STARTUP, "memory is too short to start");
@@ -233,9 +247,9 @@ static void keys_reload(const struct parts *parts, const struct log *log, size_t
 {
     struct error error;
     if (authority_reload(parts->authority, &error)) {
-        log_error(log, "SIGHUP: the token keys stay as they were: %s", error.message);
+        log_event(log, LOG_LEVEL_ERROR, TOKENS_KEPT, "SIGHUP: the token keys stay as they were: %s", error.message);
     } else {
-        log_info(log, "SIGHUP: %zu token keys were read again", count);
+        log_event(log, LOG_LEVEL_INFO, TOKENS_RELOADED, "SIGHUP: %zu token keys were read again", count);
     }
 }
 
@@ -251,7 +265,7 @@ static int signals_serve(const sigset_t *signals, const struct parts *parts, con
 
 static int daemon_run(const struct config *config)
 {
-    struct log log = log_new(config->log_level);
+    struct log log = log_new(config->log_level, config->log_format);
     struct counters counters = {0};
     struct parts parts = {0};
     struct error error;
@@ -261,19 +275,20 @@ static int daemon_run(const struct config *config)
     if (signals_block(&signals) || !files_raise(config->limits.connections, &log)) {
         return EX_CONFIG;
     }
-    log_info(&log, "chatlogd %s starts with nng %s on %s", CHATLOGD_VERSION, server_nng_version(), config->data_dir);
+    log_event(&log, LOG_LEVEL_INFO, START, "chatlogd %s starts with nng %s on %s", CHATLOGD_VERSION,
+              server_nng_version(), config->data_dir);
     if (parts_start(config, &counters, &log, &parts, &error)) {
-        log_error(&log, "cannot start: %s", error.message);
+        log_event(&log, LOG_LEVEL_ERROR, START_FAILED, "cannot start: %s", error.message);
         parts_stop(&parts);
         return EX_CONFIG;
     }
     struct store_info info = store_describe(parts.store);
-    log_info(&log, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
-             info.engine_version, config->url_count, config->urls[0]);
+    log_event(&log, LOG_LEVEL_INFO, READY, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s",
+              CHATLOGD_VERSION, info.layout, info.engine_version, config->url_count, config->urls[0]);
     int signal_number = signals_serve(&signals, &parts, &log, config->token_key_count);
-    log_info(&log, "stopping: %s", strsignal(signal_number));
+    log_event(&log, LOG_LEVEL_INFO, STOP, "stopping: %s", strsignal(signal_number));
     parts_stop(&parts);
-    log_info(&log, "stopped");
+    log_event(&log, LOG_LEVEL_INFO, STOPPED, "stopped");
     return EX_OK;
 }
 

@@ -38,6 +38,8 @@ TEST = r'"support/\w+\.h"|<cmocka\.h>'
 
 # Who may include whom, besides the C library: the first row whose pattern a path matches holds.
 INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed in [
+    (r"daemon/base/log_journal\.c$", BASE, r"<systemd/sd-journal\.h>"),
+    (r"daemon/base/log_json\.c$", BASE, r"<utf8proc\.h>"),
     (r"daemon/base/", BASE, LIMITS),
     (r"daemon/auth/", BASE, LIMITS, r'"auth/\w+\.h"', r"<(jwt|jansson|utf8proc)\.h>", r"<openssl/\w+\.h>"),
     (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<(lmdb|lz4|xxhash)\.h>"),
@@ -86,6 +88,8 @@ LIBRARIES = [
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),
      re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|tests/bench/nng_echo\.c$"),
      "nng is for the daemon's server only"),
+    (re.compile(r"\bsd_journal_\w+"), re.compile(r"daemon/base/log_journal\.c$"),
+     "the journal is for daemon/base/log_journal.c only"),
     (re.compile(r"\bMHD_\w+"), re.compile(r"daemon/metrics/metrics_http\.c$"),
      "libmicrohttpd is for daemon/metrics/metrics_http.c only"),
     (re.compile(r"\bjwt_\w+"), re.compile(r"daemon/auth/token\.c|client/cli/command_token\.c"),
@@ -308,6 +312,12 @@ def metrics_rows(tree):
         yield "chatlogd_" + name, kind, words, text
 
 
+def events_block(tree):
+    rows = macro_rows(tree.get("daemon/base/log.h", ""), 3)
+    return ["| Event | MESSAGE_ID | When |", "|---|---|---|"] + [
+        f"| `{name.lower()}` | `{number}` | {meaning} |" for name, number, meaning in rows]
+
+
 def metrics_block(tree):
     return ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"] + [
         f"| `{name}` | {kind} | {', '.join(labels)} | {text} |" for name, kind, labels, text in metrics_rows(tree)]
@@ -329,7 +339,8 @@ def example_block(tree):
 
 
 # Block of the README -> what it is made from.
-BLOCKS = {"reasons": reasons_block, "limits": limits_block, "metrics": metrics_block, "example": example_block}
+BLOCKS = {"reasons": reasons_block, "limits": limits_block, "events": events_block, "metrics": metrics_block,
+          "example": example_block}
 
 
 def readme_with_blocks(tree):

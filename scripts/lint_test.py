@@ -17,6 +17,11 @@ README = """# x
 | `message_bytes` | 4 MiB | 64 MiB | a message's content |
 | `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |
 <!-- /limits -->
+<!-- events -->
+| Event | MESSAGE_ID | When |
+|---|---|---|
+| `start` | `0a` | it starts |
+<!-- /events -->
 <!-- metrics -->
 | Metric | Type | Labels | Meaning |
 |---|---|---|---|
@@ -36,6 +41,7 @@ README_SOURCES = {
         "/* A row: X(name, default, hard cap, meaning). */\n"
         '    X(message_bytes, 4 * CHATLOG_MIB, 64 * CHATLOG_MIB, "a message\'s content") \\\n'
         '    X(timeout_ms, 600000, 600000, "milliseconds a request may wait")\n'),
+    "daemon/base/log.h": '    X(START, 0a, "it starts")\n',
     "daemon/metrics/metrics_list.h": (
         "/* X(name, type, unit, help) */\n"
         '    X(users, gauge, one, "Users.") \\\n    X(requests_total, counter, method code, "Requests.")\n'),
@@ -152,7 +158,7 @@ CASES = {
     "stale_readme": (
         [readme("too many; retry", "too many"), readme("RESOURCE_", "RESOURCES_"), readme("4 MiB", "8 MiB"),
          readme("| `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |\n"),
-         readme("fixed", "600,000"), readme("int main(void);\n"), readme("| counter", "| gauge"),
+         readme("fixed", "600,000"), readme("int main(void);\n"), readme("| counter", "| gauge"), readme("`0a`", "`0b`"),
          readme("<!-- /limits -->\n")],
         [readme()]),
 }

@@ -22,6 +22,7 @@ struct rpc_config {
     const char *version;
     const char *nng_version;
     const uint8_t *page_key; /* PAGE_KEY_BYTES; copied */
+    int64_t slow_us;         /* a request that takes as long is told of; 0: none */
 };
 
 /* The config's pointers must outlive the rpc. NULL when memory is short. */

@@ -237,6 +237,18 @@ enum store_migrate {
     STORE_MIGRATE_REFUSE, /* fails */
 };
 
+/* What a store tells of itself. */
+enum store_event {
+    STORE_EVENT_PROGRESS,
+    STORE_EVENT_MIGRATION_BEGIN,
+    STORE_EVENT_MIGRATION_END,
+    STORE_EVENT_MIGRATION_PAUSE,
+    STORE_EVENT_MIGRATION_RESUME,
+    STORE_EVENT_MIGRATION_HALT,
+    STORE_EVENT_DISK_FULL,
+    STORE_EVENT_DISK_ROOM,
+};
+
 struct store_config {
     const char *data_dir;         /* exists, or is created with mode 0700 */
     const struct limits *limits;  /* lives as long as the store */
@@ -249,9 +261,9 @@ struct store_config {
     uint32_t migrate_to;          /* where STORE_MIGRATE_AUTO leads; 0: the newest layout. Others are for tests */
     size_t migrate_slice_records; /* of one commit of a migration; 0: as many as its time allows. For tests */
     bool fold_late;               /* leaves appends in the journal as long as there is room. For tests */
-    /* Told how a migration goes, a line at a time: at its start, every 10 s, at its end, and when it stops or goes on.
-     * Called from the writer's thread: must not block. NULL: nobody listens. */
-    void (*event)(void *arg, const char *line);
+    /* Told what happens, a line at a time; of a migration also every 10 s how it goes. Called from the writer's thread:
+     * must not block. NULL: nobody listens. */
+    void (*event)(void *arg, enum store_event event, const char *line);
     void *event_arg;
     int64_t (*wall_clock_us)(void); /* NULL: clock_wall_us */
     /* Called when a commit failed in a way that leaves its outcome unknown. Must end the process without answering

@@ -41,6 +41,7 @@ struct writer {
     /* What the last commit left to be done. */
     bool purge_pending;
     bool fold_pending;        /* there may be something in the journal */
+    bool full_told;           /* that there is no room */
     int64_t next_deadline_us; /* wall clock */
     /* clock_monotonic_us before which not to. */
     int64_t next_slice_us;
@@ -109,10 +110,25 @@ static int work_commit(struct writer *writer, struct work *work)
     return rc;
 }
 
+static void room_tell(struct writer *writer, bool room)
+{
+    const struct migrate_driver_config *to = &writer->config.migrate;
+    if (writer->full_told != room || !to->event) {
+        return;
+    }
+    writer->full_told = !room;
+    to->event(to->event_arg, room ? STORE_EVENT_DISK_ROOM : STORE_EVENT_DISK_FULL,
+              room ? "there is room on the disk again: changes are taken"
+                   : "the disk has no room beyond its reserve, or the data file may not grow: changes that need some "
+                     "are refused; reads and deletes go on");
+}
+
 static void room_check(struct writer *writer, struct txn *txn)
 {
     if (!txn->rc) {
-        atomic_store(&writer->takes_writes, env_has_room(writer->config.env, txn));
+        bool room = env_has_room(writer->config.env, txn);
+        atomic_store(&writer->takes_writes, room);
+        room_tell(writer, room);
     }
 }
 
