@@ -158,8 +158,8 @@ CASES = {
     "stale_readme": (
         [readme("too many; retry", "too many"), readme("RESOURCE_", "RESOURCES_"), readme("4 MiB", "8 MiB"),
          readme("| `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |\n"),
-         readme("fixed", "600,000"), readme("int main(void);\n"), readme("| counter", "| gauge"), readme("`0a`", "`0b`"),
-         readme("<!-- /limits -->\n")],
+         readme("fixed", "600,000"), readme("int main(void);\n"), readme("| counter", "| gauge"),
+         readme("`0a`", "`0b`"), readme("<!-- /limits -->\n")],
         [readme()]),
 }
 
