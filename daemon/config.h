@@ -20,6 +20,7 @@ enum {
     CONFIG_URLS_MAX = 16,
     CONFIG_PEERS_MAX = 64,
     CONFIG_TOKEN_KEYS_MAX = 16,
+    CONFIG_METRICS_URLS_MAX = 1,
 };
 
 /* What to do with data in an older key layout. */
@@ -35,12 +36,16 @@ struct config {
     size_t token_key_count;
     char audience[1][PRINCIPAL_USER_BYTES];
     size_t audience_count; /* 1 */
+    char metrics_urls[CONFIG_METRICS_URLS_MAX][SERVER_URL_BYTES];
+    size_t metrics_url_count; /* 0: no metrics */
     uint64_t map_bytes;
     uint64_t disk_reserve_bytes;
     uint64_t deleted_retention_s;
     uint64_t audit_retention_s;
     enum config_migrate migrate;
     enum log_level log_level;
+    enum log_format log_format;
+    uint64_t slow_request_ms;
     struct limits limits;
 };
 

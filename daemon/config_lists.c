@@ -25,6 +25,13 @@ static bool url_valid(const char *url, char why[CONFIG_TEXT_BYTES])
     return true;
 }
 
+/* No token is asked for there: other machines must not reach it. */
+static bool metrics_url_valid(const char *url, char why[CONFIG_TEXT_BYTES])
+{
+    struct error error;
+    return server_url_check(url, &error) == 0 ? server_url_is_local(url) : url_valid(url, why);
+}
+
 static bool peer_valid(const char *text, char why[CONFIG_TEXT_BYTES])
 {
     (void)why;
@@ -51,6 +58,12 @@ const struct list config_urls = {offsetof(struct config, urls),
                                  CONFIG_URLS_MAX,
                                  url_valid,
                                  "ipc:///PATH, tcp://IPV4:PORT or tcp://[IPV6]:PORT"};
+const struct list config_metrics_urls = {offsetof(struct config, metrics_urls),
+                                         SERVER_URL_BYTES,
+                                         offsetof(struct config, metrics_url_count),
+                                         CONFIG_METRICS_URLS_MAX,
+                                         metrics_url_valid,
+                                         "ipc:///PATH, tcp://127.0.0.1:PORT or tcp://[::1]:PORT"};
 const struct list config_peers = {offsetof(struct config, peers),
                                   PEER_RULE_BYTES,
                                   offsetof(struct config, peer_count),

@@ -11,16 +11,17 @@
 #define TIB (UINT64_C(1) << 40)
 #define DAY UINT64_C(86400)
 
-enum { MINUTE = 60, HOUR = 60 * MINUTE };
+enum { MINUTE = 60, HOUR = 60 * MINUTE, SECOND_MS = 1000 };
 
 struct unit {
-    char suffix[2];
+    char suffix[3];
     uint64_t factor;
 };
 
 /* Largest first: a value is printed in the first that divides it. The empty suffix is last. */
 static const struct unit size_units[] = {{"T", TIB}, {"G", GIB}, {"M", MIB}, {"K", KIB}, {"", 1}};
 static const struct unit duration_units[] = {{"d", DAY}, {"h", HOUR}, {"m", MINUTE}, {"s", 1}};
+static const struct unit millisecond_units[] = {{"m", MINUTE *SECOND_MS}, {"s", SECOND_MS}, {"ms", 1}};
 static const struct unit number_units[] = {{"", 1}};
 
 static const struct kind {
@@ -33,6 +34,8 @@ static const struct kind {
                      sizeof(size_units) / sizeof(*size_units)},
     [CONFIG_DURATION] = {"a duration", "s, m, h or d must follow", duration_units,
                          sizeof(duration_units) / sizeof(*duration_units)},
+    [CONFIG_MILLISECONDS] = {"a duration", "ms, s or m must follow", millisecond_units,
+                             sizeof(millisecond_units) / sizeof(*millisecond_units)},
     [CONFIG_NUMBER] = {"a number", NULL, number_units, 1},
 };
 
@@ -45,6 +48,7 @@ static const struct word {
               {"info", LOG_LEVEL_INFO},
               {"debug", LOG_LEVEL_DEBUG},
               {NULL, 0}},
+  formats[] = {{"text", LOG_TEXT}, {"json", LOG_JSON}, {NULL, 0}},
   migrations[] = {
       {"auto", CONFIG_MIGRATE_AUTO}, {"hold", CONFIG_MIGRATE_HOLD}, {"refuse", CONFIG_MIGRATE_REFUSE}, {NULL, 0}};
 
@@ -65,6 +69,10 @@ static const struct config_option fixed_options[] = {
      "A key that tokens are signed with; may be repeated; read again on SIGHUP. ES256: a public key (P-256, PEM).",
      NULL, &config_token_keys},
     {"token-audience", CONFIG_LIST, 0, 0, 0, "The aud that tokens must have.", NULL, &config_audience},
+    {"metrics-listen", CONFIG_LIST, 0, 0, 0,
+     "Where Prometheus reads /metrics, and probes /healthz and /readyz, over HTTP: a socket file (mode 0660) or a "
+     "loopback address.",
+     NULL, &config_metrics_urls},
     {"map-size", CONFIG_SIZE, offsetof(struct config, map_bytes), 16 * MIB, 64 * TIB,
      "The largest size the data file may reach. Costs address space only, not disk or memory.", NULL, NULL},
     {"disk-reserve", CONFIG_SIZE, offsetof(struct config, disk_reserve_bytes), 16 * MIB, 1 * TIB,
@@ -78,6 +86,10 @@ static const struct config_option fixed_options[] = {
      NULL},
     {"log-level", CONFIG_WORD, offsetof(struct config, log_level), 0, 0, "Lines of lower weight are left out.", levels,
      NULL},
+    {"log-format", CONFIG_WORD, offsetof(struct config, log_format), 0, 0,
+     "Of lines on standard error; when that is systemd's journal, it gets fields instead.", formats, NULL},
+    {"slow-request", CONFIG_MILLISECONDS, offsetof(struct config, slow_request_ms), 1, 10 * MINUTE *SECOND_MS,
+     "A request that takes as long is counted, and told in the log, at most one line a second.", NULL, NULL},
 };
 
 enum { FIXED_COUNT = sizeof(fixed_options) / sizeof(*fixed_options) };
@@ -150,6 +162,7 @@ struct config config_defaults(void)
                            .deleted_retention_s = 30 * DAY,
                            .audit_retention_s = 90 * DAY,
                            .log_level = LOG_LEVEL_INFO,
+                           .slow_request_ms = SECOND_MS,
                            .limits = LIMITS_DEFAULT};
 }
 
@@ -218,6 +231,7 @@ void config_option_range(const struct config_option *option, char range[CONFIG_T
         return;
     case CONFIG_SIZE:
     case CONFIG_DURATION:
+    case CONFIG_MILLISECONDS:
     case CONFIG_NUMBER:
         break;
     }
@@ -296,6 +310,7 @@ bool config_option_set(const struct config_option *option, const char *value, st
         return word_set(option, value, config);
     case CONFIG_SIZE:
     case CONFIG_DURATION:
+    case CONFIG_MILLISECONDS:
     case CONFIG_NUMBER:
         return number_set(option, value, config);
     }

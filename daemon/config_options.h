@@ -7,7 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum config_kind { CONFIG_PATH, CONFIG_LIST, CONFIG_SIZE, CONFIG_DURATION, CONFIG_NUMBER, CONFIG_WORD };
+enum config_kind {
+    CONFIG_PATH,
+    CONFIG_LIST,
+    CONFIG_SIZE,
+    CONFIG_DURATION,
+    CONFIG_MILLISECONDS,
+    CONFIG_NUMBER,
+    CONFIG_WORD
+};
 
 enum {
     CONFIG_NAME_BYTES = 40,
@@ -48,7 +56,7 @@ void config_option_format(const struct config_option *option, const struct confi
 
 /* config_lists.c: options that may be given several times. at: entry `index`, NULL behind the last. add: as
  * config_option_set. */
-extern const struct list config_urls, config_peers, config_token_keys, config_audience;
+extern const struct list config_urls, config_peers, config_token_keys, config_audience, config_metrics_urls;
 const char *config_list_at(const struct list *list, const struct config *config, size_t index);
 void config_list_clear(const struct list *list, struct config *config);
 bool config_list_add(const struct list *list, const char *text, struct config *config, char why[CONFIG_TEXT_BYTES]);

@@ -3,6 +3,7 @@
 #include "auth/secret_file.h"
 #include "base/log.h"
 #include "config.h"
+#include "metrics/metrics_http.h"
 #include "migrate_command.h"
 #include "rpc/rpc.h"
 #include "server.h"
@@ -43,6 +44,7 @@ struct parts {
     struct rpc *rpc;
     struct server *server;
     struct supervisor *supervisor;
+    struct metrics *metrics; /* NULL: not wanted */
 };
 
 static void __attribute__((noreturn)) late_end(const char *line, int status)
@@ -76,14 +78,27 @@ static void alarm_set(void (*late)(int signal), unsigned seconds)
 static void store_fatal(void *arg, const char *message)
 {
     const struct log *log = arg;
-    log_error(log, "%s; ending at once, without answering", message);
+    log_event(log, LOG_LEVEL_ERROR, WRITE_FAILED, "%s; ending at once, without answering", message);
     _exit(EX_IOERR);
 }
 
-static void store_event(void *arg, const char *line)
+static void store_event(void *arg, enum store_event event, const char *line)
 {
-    const struct log *log = arg;
-    log_info(log, "%s", line);
+    static const struct {
+        enum log_event event;
+        enum log_level level;
+    } rows[] = {
+        [STORE_EVENT_PROGRESS] = {LOG_EVENT_NONE, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_BEGIN] = {LOG_EVENT_MIGRATION_BEGIN, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_END] = {LOG_EVENT_MIGRATION_END, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_PAUSE] = {LOG_EVENT_MIGRATION_PAUSE, LOG_LEVEL_WARNING},
+        [STORE_EVENT_MIGRATION_RESUME] = {LOG_EVENT_MIGRATION_RESUME, LOG_LEVEL_INFO},
+        [STORE_EVENT_MIGRATION_HALT] = {LOG_EVENT_MIGRATION_HALT, LOG_LEVEL_ERROR},
+        [STORE_EVENT_DISK_FULL] = {LOG_EVENT_DISK_FULL, LOG_LEVEL_WARNING},
+        [STORE_EVENT_DISK_ROOM] = {LOG_EVENT_DISK_ROOM, LOG_LEVEL_INFO},
+    };
+    const struct log_note note = {.event = rows[event].event};
+    log_write(arg, rows[event].level, &note, "%s", line);
 }
 
 /* Every connection is a file. */
@@ -105,7 +120,8 @@ static bool files_raise(uint64_t connections, const struct log *log)
     return setrlimit(RLIMIT_NOFILE, &files) == 0;
 }
 
-static int authority_start(const struct config *config, const struct log *log, struct parts *parts, struct error *error)
+static int authority_start(const struct config *config, struct counters *counters, const struct log *log,
+                           struct parts *parts, struct error *error)
 {
     for (size_t i = 0; i < config->peer_count; i++) {
         parts->peers[i] = config->peers[i];
@@ -117,7 +133,8 @@ static int authority_start(const struct config *config, const struct log *log, s
                                                       .peer_count = config->peer_count,
                                                       .token_keys = parts->token_keys,
                                                       .token_key_count = config->token_key_count,
-                                                      .audience = config->audience[0]};
+                                                      .audience = config->audience[0],
+                                                      .counters = counters};
     for (size_t i = 0; i < config->url_count && config->token_key_count == 0; i++) {
         if (!server_url_path(config->urls[i])) {
             log_warning(log, "%s answers health checks only: TCP needs tokens, and no token-key is set",
@@ -125,6 +142,19 @@ static int authority_start(const struct config *config, const struct log *log, s
         }
     }
     return authority_new(&authority_config, &parts->authority, error);
+}
+
+static int metrics_open(const struct config *config, const struct counters *counters, const struct log *log,
+                        struct parts *parts, struct error *error)
+{
+    const struct metrics_config metrics_config = {.url = config->metrics_urls[0],
+                                                  .store = parts->store,
+                                                  .rpc = parts->rpc,
+                                                  .server = parts->server,
+                                                  .counters = counters,
+                                                  .log = log,
+                                                  .version = CHATLOGD_VERSION};
+    return config->metrics_url_count > 0 ? metrics_start(&metrics_config, &parts->metrics, error) : 0;
 }
 
 static int parts_start(const struct config *config, struct counters *counters, struct log *log, struct parts *parts,
@@ -148,7 +178,7 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                         .fatal = store_fatal,
                                         .fatal_arg = log};
     uint8_t page_key[SECRET_FILE_BYTES];
-    int rc = authority_start(config, log, parts, error);
+    int rc = authority_start(config, counters, log, parts, error);
     if (!rc) {
         rc = store_open(&store_config, &parts->store, error);
     }
@@ -164,7 +194,8 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                     .log = log,
                                     .version = CHATLOGD_VERSION,
                                     .nng_version = server_nng_version(),
-                                    .page_key = page_key};
+                                    .page_key = page_key,
+                                    .slow_us = (int64_t)config->slow_request_ms * 1000};
     parts->rpc = rpc_new(&rpc_config);
     if (!parts->rpc) {
         return error_set(error, ERROR_STARTUP, "memory is too short to start");
@@ -180,16 +211,24 @@ static int parts_start(const struct config *config, struct counters *counters, s
     if (rc) {
         return rc;
     }
+    rc = metrics_open(config, counters, log, parts, error);
+    if (rc) {
+        return rc;
+    }
     struct supervisor_config supervisor_config = {
         .store = parts->store, .urls = parts->urls, .url_count = config->url_count, .log = log};
     return supervisor_start(&supervisor_config, &parts->supervisor, error);
 }
 
-/* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. */
+/* In the order in which nothing is lost: refuse what is new, answer what is under way, finish what is queued. The
+ * metrics go first: they look into all the others. */
 static void parts_stop(struct parts *parts)
 {
     alarm_set(connections_late, CONNECTIONS_ALARM_S);
     parts->supervisor = supervisor_stop(parts->supervisor);
+    if (parts->metrics) {
+        parts->metrics = metrics_stop(parts->metrics);
+    }
     if (parts->server) {
         rpc_stop(parts->rpc);
         parts->server = server_stop(parts->server, DRAIN_MS);
@@ -220,9 +259,9 @@ static void keys_reload(const struct parts *parts, const struct log *log, size_t
 {
     struct error error;
     if (authority_reload(parts->authority, &error)) {
-        log_error(log, "SIGHUP: the token keys stay as they were: %s", error.message);
+        log_event(log, LOG_LEVEL_ERROR, TOKENS_KEPT, "SIGHUP: the token keys stay as they were: %s", error.message);
     } else {
-        log_info(log, "SIGHUP: %zu token keys were read again", count);
+        log_event(log, LOG_LEVEL_INFO, TOKENS_RELOADED, "SIGHUP: %zu token keys were read again", count);
     }
 }
 
@@ -240,7 +279,7 @@ static int signals_serve(const sigset_t *signals, const struct parts *parts, con
 
 static int daemon_run(const struct config *config)
 {
-    struct log log = log_new(config->log_level);
+    struct log log = log_new(config->log_level, config->log_format);
     struct counters counters = {0};
     struct parts parts = {0};
     struct error error;
@@ -250,19 +289,20 @@ static int daemon_run(const struct config *config)
     if (signals_block(&signals) || !files_raise(config->limits.connections, &log)) {
         return EX_CONFIG;
     }
-    log_info(&log, "chatlogd %s starts with nng %s on %s", CHATLOGD_VERSION, server_nng_version(), config->data_dir);
+    log_event(&log, LOG_LEVEL_INFO, START, "chatlogd %s starts with nng %s on %s", CHATLOGD_VERSION,
+              server_nng_version(), config->data_dir);
     if (parts_start(config, &counters, &log, &parts, &error)) {
-        log_error(&log, "cannot start: %s", error.message);
+        log_event(&log, LOG_LEVEL_ERROR, START_FAILED, "cannot start: %s", error.message);
         parts_stop(&parts);
         return EX_CONFIG;
     }
     struct store_info info = store_describe(parts.store);
-    log_info(&log, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s", CHATLOGD_VERSION, info.layout,
-             info.engine_version, config->url_count, config->urls[0]);
+    log_event(&log, LOG_LEVEL_INFO, READY, "chatlogd %s ready: layout %u, LMDB %s, %zu listeners, first %s",
+              CHATLOGD_VERSION, info.layout, info.engine_version, config->url_count, config->urls[0]);
     int signal_number = signals_serve(&signals, &parts, &log, config->token_key_count);
-    log_info(&log, "stopping: %s", strsignal(signal_number));
+    log_event(&log, LOG_LEVEL_INFO, STOP, "stopping: %s", strsignal(signal_number));
     parts_stop(&parts);
-    log_info(&log, "stopped");
+    log_event(&log, LOG_LEVEL_INFO, STOPPED, "stopped");
     return EX_OK;
 }
 

@@ -248,9 +248,9 @@ static int dry_run(const struct command *command)
     return !fits ? STATUS_BAD : survey_is_clean(&forecast.survey) ? EX_OK : STATUS_DAMAGED;
 }
 
-static void line_print(void *arg, const char *line)
+static void line_print(void *arg, enum store_event event, const char *line)
 {
-    (void)arg;
+    (void)arg, (void)event;
     puts(line);
     fflush(stdout);
 }

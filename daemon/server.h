@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "rpc/rpc.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct server;
 
@@ -28,6 +30,10 @@ const char *server_nng_version(void);
 
 /* Listens on every URL; requests are answered from here on. On failure nothing is left listening. */
 int server_start(const struct server_config *config, struct server **ret_server, struct error *error);
+
+/* Why connections were closed or not taken, and how many since the start: the index-th reason; false behind the last.
+ */
+bool server_refusal_at(struct server *server, size_t index, const char **ret_reason, uint64_t *ret_count);
 
 /* Drains: new requests are answered UNAVAILABLE by rpc (call rpc_stop first); waits until every request under way is
  * answered and sent, at most timeout_ms, then closes. Blocks. Returns NULL. */

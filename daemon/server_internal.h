@@ -132,6 +132,7 @@ enum server_event {
 
 struct server_events {
     unsigned count; /* since the last line */
+    uint64_t total;
     int64_t told_us;
 };
 

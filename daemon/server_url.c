@@ -2,6 +2,7 @@
 #include "server_url.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -97,4 +98,31 @@ int server_url_check(const char *url, struct error *error)
         return address_check(url + strlen(TCP_PREFIX), error);
     }
     return error_set(error, ERROR_STARTUP, "a URL begins with ipc:// or tcp://");
+}
+
+void server_url_address(const char *url, struct sockaddr_storage *ret_address, socklen_t *ret_size)
+{
+    struct sockaddr_un local = {.sun_family = AF_UNIX};
+    struct sockaddr_in inet = {.sin_family = AF_INET};
+    struct sockaddr_in6 inet6 = {.sin6_family = AF_INET6};
+    const char *path = server_url_path(url);
+    *ret_address = (struct sockaddr_storage){0};
+    if (path) {
+        assert(strlen(path) < sizeof(local.sun_path));
+        memcpy(local.sun_path, path, strlen(path) + 1);
+        memcpy(ret_address, &local, *ret_size = sizeof(local));
+        return;
+    }
+    int family;
+    unsigned char bytes[sizeof(struct in6_addr)];
+    bool parsed = host_parse(url + strlen(TCP_PREFIX), &family, bytes);
+    assert(parsed);
+    inet.sin_port = inet6.sin6_port = htons((uint16_t)strtoul(strrchr(url, ':') + 1, NULL, 10));
+    if (family == AF_INET) {
+        memcpy(&inet.sin_addr, bytes, sizeof(inet.sin_addr));
+        memcpy(ret_address, &inet, *ret_size = sizeof(inet));
+    } else {
+        memcpy(&inet6.sin6_addr, bytes, sizeof(inet6.sin6_addr));
+        memcpy(ret_address, &inet6, *ret_size = sizeof(inet6));
+    }
 }

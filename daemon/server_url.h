@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 enum {
     SERVER_URL_BYTES = 128, /* with the NUL; more than any URL that is accepted needs */
@@ -16,6 +17,9 @@ int server_url_check(const char *url, struct error *error);
 
 /* True when other machines cannot reach it: ipc://, tcp://127.x.y.z and tcp://[::1]. For URLs that passed the check. */
 bool server_url_is_local(const char *url);
+
+/* The socket address of a URL that passed the check. */
+void server_url_address(const char *url, struct sockaddr_storage *ret_address, socklen_t *ret_size);
 
 /* The path of an ipc:// URL, or NULL for another scheme. Points into url. */
 const char *server_url_path(const char *url);

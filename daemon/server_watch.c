@@ -16,26 +16,42 @@ enum {
 
 /* What a line says: "3 connections closed: ... (send-timeout-ms = 5000)". */
 static const struct event_words {
+    const char *reason; /* as metrics call it */
     const char *what;
     const char *option; /* the limit that was passed; NULL: none */
     size_t limit;       /* its offset in struct limits */
 } event_words[SERVER_EVENT_COUNT] = {
-    [SERVER_EVENT_REFUSED] = {"connections refused: too many are open", "connections",
+    [SERVER_EVENT_REFUSED] = {"too_many", "connections refused: too many are open", "connections",
                               offsetof(struct limits, connections)},
-    [SERVER_EVENT_STALLED] = {"connections closed: the client does not read its answers", "send-timeout-ms",
+    [SERVER_EVENT_STALLED] = {"stalled", "connections closed: the client does not read its answers", "send-timeout-ms",
                               offsetof(struct limits, send_timeout_ms)},
-    [SERVER_EVENT_OVERSIZED] = {"connections closed: a request is too large", "request-bytes",
+    [SERVER_EVENT_OVERSIZED] = {"oversized", "connections closed: a request is too large", "request-bytes",
                                 offsetof(struct limits, request_bytes)},
-    [SERVER_EVENT_MALFORMED] = {"connections closed: the client does not speak SP's REQ protocol", NULL, 0},
-    [SERVER_EVENT_SILENT] = {"connections closed: no handshake came", NULL, 0},
-    [SERVER_EVENT_NO_MEMORY] = {"connections closed: memory is short", NULL, 0},
-    [SERVER_EVENT_ACCEPT_FAILED] = {"times a connection could not be accepted: open files or memory are short", NULL,
+    [SERVER_EVENT_MALFORMED] = {"malformed", "connections closed: the client does not speak SP's REQ protocol", NULL,
+                                0},
+    [SERVER_EVENT_SILENT] = {"silent", "connections closed: no handshake came", NULL, 0},
+    [SERVER_EVENT_NO_MEMORY] = {"no_memory", "connections closed: memory is short", NULL, 0},
+    [SERVER_EVENT_ACCEPT_FAILED] = {"accept_failed",
+                                    "times a connection could not be accepted: open files or memory are short", NULL,
                                     0},
 };
 
 void server_event(struct server *server, enum server_event event)
 {
     server->events[event].count++;
+    server->events[event].total++;
+}
+
+bool server_refusal_at(struct server *server, size_t index, const char **ret_reason, uint64_t *ret_count)
+{
+    if (index >= SERVER_EVENT_COUNT) {
+        return false;
+    }
+    *ret_reason = event_words[index].reason;
+    pthread_mutex_lock(&server->mutex);
+    *ret_count = server->events[index].total;
+    pthread_mutex_unlock(&server->mutex);
+    return true;
 }
 
 void server_wait(struct server *server, pthread_cond_t *condition, int64_t timeout_us)

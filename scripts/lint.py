@@ -38,6 +38,8 @@ TEST = r'"support/\w+\.h"|<cmocka\.h>'
 
 # Who may include whom, besides the C library: the first row whose pattern a path matches holds.
 INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed in [
+    (r"daemon/base/log_journal\.c$", BASE, r"<systemd/sd-journal\.h>"),
+    (r"daemon/base/log_json\.c$", BASE, r"<utf8proc\.h>"),
     (r"daemon/base/", BASE, LIMITS),
     (r"daemon/auth/", BASE, LIMITS, r'"auth/\w+\.h"', r"<(jwt|jansson|utf8proc)\.h>", r"<openssl/\w+\.h>"),
     (r"daemon/store/lmdb/", BASE, LIMITS, r'"store/[\w/]+\.h"', r"<(lmdb|lz4|lz4hc|xxhash)\.h>"),
@@ -47,19 +49,21 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"daemon/rpc/", BASE, LIMITS, GENERATED, STORE, r'"(auth|history|rpc)/\w+\.h"', r"<(xxhash|utf8proc)\.h>"),
     (r"daemon/server\w*\.[ch]$", BASE, LIMITS, r'"rpc/\w+\.h"', r'"auth/(authority|session)\.h"',
      r'"server\w*\.h"', r"<nng/[\w/]+\.h>"),
+    (r"daemon/metrics/", BASE, LIMITS, STORE, r'"(metrics/\w+|rpc/rpc|server|server_url)\.h"', r"<microhttpd\.h>"),
     (r"daemon/config\w*\.[ch]$", BASE, LIMITS, r'"(config\w*|server_url)\.h"',
      r'"auth/(peer_map|token_keys)\.h"', r"<ini\.h>"),
     (r"daemon/main\.c$", BASE, LIMITS, STORE, r'"auth/\w+\.h"',
-     r'"(rpc/rpc|server|config|migrate_command|supervisor)\.h"'),
+     r'"(rpc/rpc|metrics/metrics_http|server|config|migrate_command|supervisor)\.h"'),
     (r"daemon/supervisor\w*\.[ch]$", BASE, GENERATED, STORE, r'"(supervisor\w*|server_(frame|url))\.h"',
      r"<systemd/sd-daemon\.h>"),
     (r"daemon/migrate_command\.[ch]$", BASE, LIMITS, r'"(store/maintenance|config|migrate_command)\.h"'),
     (r"proto/", LIMITS, r'"descriptor_set\.h"'),
     (r"client/include/",),
     (r"client/lib/", PUBLIC, GENERATED, r'"(lib/)?\w+\.h"'),
+    (r"client/cli/command_top\.c$", PUBLIC, r'"cli/\w+\.h"', r"<ncurses\.h>"),
     (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|jwt|xxhash|utf8proc)\.h>"),
     (r"client/example/", r"<chatlog\.h>"),
-    (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc)/[\w/]+\.h"',
+    (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc|metrics)/[\w/]+\.h"',
      r'"(config|server|supervisor)\w*\.h"', r"<lmdb\.h>"),
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE, r'"store/maintenance\.h"'),
     (r"tests/support/lmdb_file\.[ch]$", TEST, BASE, r"<lmdb\.h>"),
@@ -88,8 +92,14 @@ LIBRARIES = [
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),
      re.compile(r"daemon/server(_\w+\.[ch]|\.c)$|tests/bench/nng_echo\.c$"),
      "nng is for the daemon's server only"),
-    (re.compile(r"\bsd_\w+\s*\("), re.compile(r"daemon/supervisor\.c$"),
-     "libsystemd is for daemon/supervisor.c only"),
+    (re.compile(r"\bsd_(?!journal)\w+\s*\("), re.compile(r"daemon/supervisor\.c$"),
+     "libsystemd's notify is for daemon/supervisor.c only"),
+    (re.compile(r"\bsd_journal_\w+"), re.compile(r"daemon/base/log_journal\.c$"),
+     "the journal is for daemon/base/log_journal.c only"),
+    (re.compile(r"\b(initscr|newterm|endwin|mvaddn?str)\b"), re.compile(r"client/cli/command_top\.c$"),
+     "ncurses is for client/cli/command_top.c only"),
+    (re.compile(r"\bMHD_\w+"), re.compile(r"daemon/metrics/metrics_http\.c$"),
+     "libmicrohttpd is for daemon/metrics/metrics_http.c only"),
     (re.compile(r"\bjwt_\w+"), re.compile(r"daemon/auth/token\.c|client/cli/command_token\.c"),
      "libjwt is for daemon/auth/token.c and what makes tokens"),
 ]
@@ -300,12 +310,45 @@ def limits_block(tree):
         for name, value, cap, meaning in rows]
 
 
+METRICS_LIST = "daemon/metrics/metrics_list.h"
+
+
+def metrics_rows(tree):
+    """(name, type, labels, help) of every metric; what stands for a unit is no label."""
+    for name, kind, labels, text in macro_rows(tree.get(METRICS_LIST, ""), 4):
+        words = [] if labels in ("one", "seconds", "none") else labels.split()
+        yield "chatlogd_" + name, kind, words, text
+
+
+def events_block(tree):
+    rows = macro_rows(tree.get("daemon/base/log.h", ""), 3)
+    return ["| Event | MESSAGE_ID | When |", "|---|---|---|"] + [
+        f"| `{name.lower()}` | `{number}` | {meaning} |" for name, number, meaning in rows]
+
+
+def metrics_block(tree):
+    return ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"] + [
+        f"| `{name}` | {kind} | {', '.join(labels)} | {text} |" for name, kind, labels, text in metrics_rows(tree)]
+
+
+def unknown_metric(tree):
+    """What dashboards and documents call a metric must be one."""
+    known = {name + suffix for name, kind, _, _ in metrics_rows(tree)
+             for suffix in (("_bucket", "_sum", "_count", "") if kind == "histogram" else ("",))}
+    for path, text in tree.items():
+        if re.fullmatch(r"systemd/.*\.json|README\.md", path):
+            for match in re.finditer(r"\bchatlogd_[a-z_]+", text):
+                if match.group() not in known:
+                    yield path, line_of(text, match.start()), f"{match.group()}: {METRICS_LIST} has no such metric"
+
+
 def example_block(tree):
     return ["```c"] + tree.get("client/example/example.c", "").rstrip("\n").split("\n") + ["```"]
 
 
 # Block of the README -> what it is made from.
-BLOCKS = {"reasons": reasons_block, "limits": limits_block, "example": example_block}
+BLOCKS = {"reasons": reasons_block, "limits": limits_block, "events": events_block, "metrics": metrics_block,
+          "example": example_block}
 
 
 def readme_with_blocks(tree):
@@ -336,7 +379,7 @@ def stale_readme(tree):
 
 RULES = [
     long_function, forbidden_include, included_source, library_out_of_place, leftover, dead_code, struct_typedef,
-    no_opening, wide_line, blank_space, unregistered_test, registry_host, missing_path, stale_readme,
+    no_opening, wide_line, blank_space, unregistered_test, registry_host, missing_path, unknown_metric, stale_readme,
 ]
 
 

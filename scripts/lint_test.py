@@ -17,6 +17,17 @@ README = """# x
 | `message_bytes` | 4 MiB | 64 MiB | a message's content |
 | `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |
 <!-- /limits -->
+<!-- events -->
+| Event | MESSAGE_ID | When |
+|---|---|---|
+| `start` | `0a` | it starts |
+<!-- /events -->
+<!-- metrics -->
+| Metric | Type | Labels | Meaning |
+|---|---|---|---|
+| `chatlogd_users` | gauge |  | Users. |
+| `chatlogd_requests_total` | counter | method, code | Requests. |
+<!-- /metrics -->
 <!-- example -->
 ```c
 /* Example. */
@@ -30,6 +41,10 @@ README_SOURCES = {
         "/* A row: X(name, default, hard cap, meaning). */\n"
         '    X(message_bytes, 4 * CHATLOG_MIB, 64 * CHATLOG_MIB, "a message\'s content") \\\n'
         '    X(timeout_ms, 600000, 600000, "milliseconds a request may wait")\n'),
+    "daemon/base/log.h": '    X(START, 0a, "it starts")\n',
+    "daemon/metrics/metrics_list.h": (
+        "/* X(name, type, unit, help) */\n"
+        '    X(users, gauge, one, "Users.") \\\n    X(requests_total, counter, method code, "Requests.")\n'),
     "client/example/example.c": "/* Example. */\nint main(void);\n",
 }
 
@@ -135,10 +150,16 @@ CASES = {
          {"a.md": "see daemon/rpc/*.c\n", "daemon/base/a.c": ""}],
         [{"README.md": "[a](docs/b.md#there), [b](docs), [c](#here), [d](https://a.org/x)\n", "docs/b.md": "\n"},
          {"a.md": "see daemon/*/a.c, daemon/base/a.c; other/place. (build/proto/x)\n", "daemon/base/a.c": ""}]),
+    "unknown_metric": (
+        [{**README_SOURCES, "systemd/a.json": "rate(chatlogd_requests[1m])\n"},
+         {**README_SOURCES, "README.md": "`chatlogd_users_bucket`\n"}],
+        [{**README_SOURCES, "systemd/a.json": "rate(chatlogd_requests_total[1m])\n", "README.md": "chatlogd_users\n"},
+         {**README_SOURCES, "daemon/a.c": "chatlogd_other\n"}]),
     "stale_readme": (
         [readme("too many; retry", "too many"), readme("RESOURCE_", "RESOURCES_"), readme("4 MiB", "8 MiB"),
          readme("| `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |\n"),
-         readme("fixed", "600,000"), readme("int main(void);\n"), readme("<!-- /limits -->\n")],
+         readme("fixed", "600,000"), readme("int main(void);\n"), readme("| counter", "| gauge"),
+         readme("`0a`", "`0b`"), readme("<!-- /limits -->\n")],
         [readme()]),
 }
 

@@ -4,6 +4,9 @@
 #include "cli/report.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+enum { WATCH_SECONDS = 2 };
 
 const char *forget_check(const struct options *options)
 {
@@ -45,7 +48,12 @@ int command_info(struct session *session)
     return failed ? session_fail(session, &error) : EXIT_SUCCESS;
 }
 
-int command_stats(struct session *session)
+const char *stats_check(const struct options *options)
+{
+    return options->count.given && !options->watch.given ? "--count needs --watch" : NULL;
+}
+
+static int stats_show(struct session *session)
 {
     struct chatlog_stats stats;
     struct chatlog_error error;
@@ -55,6 +63,22 @@ int command_stats(struct session *session)
     session->printer->stats(session->out, &stats);
     chatlog_stats_free(&stats);
     return EXIT_SUCCESS;
+}
+
+int command_stats(struct session *session)
+{
+    const struct options *options = session->options;
+    uint64_t times = !options->watch.given ? 1 : options->count.given ? options->count.value : UINT64_MAX;
+    const struct timespec pause = {.tv_sec = options->watch.value > 0 ? (time_t)options->watch.value : WATCH_SECONDS};
+    int code = stats_show(session);
+    for (uint64_t i = 1; i < times && code == EXIT_SUCCESS && fflush(session->out) == 0; i++) {
+        nanosleep(&pause, NULL);
+        if (options->output == OUTPUT_TEXT) {
+            fputc('\n', session->out);
+        }
+        code = stats_show(session);
+    }
+    return code;
 }
 
 int command_health(struct session *session)

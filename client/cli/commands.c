@@ -92,6 +92,55 @@ static const struct option forget_options[] = {
     {0},
 };
 
+static const struct option stats_options[] = {
+    {.kind = OPTION_NUMBER_OR_NONE,
+     .name = "watch",
+     .argument = "[SECONDS]",
+     .offset = OFFSET(watch),
+     .smallest = 1,
+     .largest = 86400,
+     .meaning = "again and again, this far apart (without SECONDS 2), until interrupted"},
+    {.kind = OPTION_NUMBER,
+     .name = "count",
+     .letter = 'n',
+     .argument = "N",
+     .offset = OFFSET(count),
+     .smallest = 1,
+     .largest = INT64_MAX,
+     .meaning = "with --watch: this many times"},
+    {0},
+};
+
+static const struct option top_options[] = {
+    {.kind = OPTION_NUMBER,
+     .name = "interval",
+     .argument = "SECONDS",
+     .offset = OFFSET(interval),
+     .smallest = 1,
+     .largest = 3600,
+     .meaning = "how far apart the looks are, and what rates are over; without it 2"},
+    {0},
+};
+
+static const struct option bench_options[] = {
+    {.kind = OPTION_NUMBER,
+     .name = "seconds",
+     .argument = "N",
+     .offset = OFFSET(seconds),
+     .smallest = 1,
+     .largest = 3600,
+     .meaning = "how long each of the three measurements takes; without it 5"},
+    {.kind = OPTION_NUMBER,
+     .name = "in-flight",
+     .argument = "N",
+     .offset = OFFSET(in_flight),
+     .smallest = 1,
+     .largest = 128,
+     .meaning = "appends under way at once in the second one, 1..128; without it 64"},
+    {.kind = OPTION_FLAG, .name = "yes", .offset = OFFSET(yes), .meaning = "do not ask before writing"},
+    {0},
+};
+
 static const struct option audit_options[] = {
     {.kind = OPTION_TEXT, .name = "user", .argument = "USER", .offset = OFFSET(user), .meaning = "only this user's"},
     {.kind = OPTION_TEXT,
@@ -151,6 +200,18 @@ static const char audit_details[] = "Shows who changed what, the newest first: e
 static const char append_details[] =
     "The conversation is created if the user has none of this ID. Without TEXT, or with -, the text is read from\n"
     "standard input and kept byte for byte, with the line end of its last line.";
+
+static const char bench_details[] = "Appends messages of 300 bytes to 16 conversations of a new user, one at a time, "
+                                    "then many at once; then reads pages;\n"
+                                    "then forgets the user. Times are seen from here, so they hold the way to the "
+                                    "daemon and back. What others ask of the\n"
+                                    "daemon meanwhile is slower, and counts in its metrics.";
+
+static const char top_details[] =
+    "On a terminal until q is pressed; elsewhere one frame, over one interval. Percentiles are estimates from buckets "
+    "whose\n"
+    "bounds double. --output does not matter; for programs there are `chatlog stats --output json --watch` and the\n"
+    "daemon's metrics.";
 
 static const struct option token_options[] = {
     {.kind = OPTION_TEXT,
@@ -214,8 +275,12 @@ const struct command commands[] = {
      "remove everything of a user for good", NULL},
     {"info", "", 0, 0, NULL, false, NULL, command_info,
      "show the daemon's version, store layout, migration and limits", NULL},
-    {"stats", "", 0, 0, NULL, false, NULL, command_stats,
+    {"stats", "", 0, 0, stats_options, false, stats_check, command_stats,
      "show what is stored and what the daemon has done", NULL},
+    {"top", "", 0, 0, top_options, false, NULL, command_top,
+     "watch the daemon work: rates and latencies by method, commits, queue, journal", top_details},
+    {"bench", "", 0, 0, bench_options, false, bench_check, command_bench,
+     "measure the daemon with a user that is forgotten afterwards", bench_details},
     {"health", "", 0, 0, NULL, false, NULL, command_health,
      "ask whether the daemon is serving; the exit code is 0 only then", NULL},
     {"audit", "", 0, 0, audit_options, false, audit_check, command_audit,

@@ -6,6 +6,7 @@
 #include "chatlog.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -118,6 +119,11 @@ static int parser_set(struct parser *parser, const struct option *row, const cha
         *(bool *)value = true;
         return 0;
     }
+    bool follows = parser->next < parser->argc && isdigit((unsigned char)parser->argv[parser->next][0]);
+    if (row->kind == OPTION_NUMBER_OR_NONE && !text && !follows) {
+        *(struct number *)value = (struct number){.given = true};
+        return 0;
+    }
     if (!text) {
         if (parser->next == parser->argc) {
             return parser_fail(parser, "--%s needs a value", row->name);
@@ -126,6 +132,7 @@ static int parser_set(struct parser *parser, const struct option *row, const cha
     }
     switch (row->kind) {
     case OPTION_NUMBER:
+    case OPTION_NUMBER_OR_NONE:
         return parse_number(parser, row, text, value);
     case OPTION_CHOICE:
         return parse_choice(parser, row, text, value);

@@ -36,6 +36,10 @@ struct options {
     const char *request_id;
     struct number expected_last_seq;
     struct number count;
+    struct number watch; /* given with 0: as often as the command finds good */
+    struct number interval;
+    struct number seconds;
+    struct number in_flight;
     struct number before;
     struct number after;
     struct number around;
@@ -50,7 +54,9 @@ struct options {
     size_t operand_count;
 };
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_CHOICE };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_NUMBER_OR_NONE, OPTION_CHOICE };
+
+/* The value of a NUMBER_OR_NONE may be missing: a word that begins with no digit is not taken for it. */
 
 /* One row of an option table; a table ends in a row without a name. */
 struct option {

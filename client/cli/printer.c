@@ -26,6 +26,11 @@ const struct stats_field stats_fields[] = {
     FIELD(damaged_records),
     FIELD(journal_entries),
     FIELD(journal_bytes),
+    FIELD(journal_folds),
+    FIELD(commit_time_us),
+    FIELD(queue_bytes),
+    FIELD(map_bytes),
+    FIELD(slow_requests),
     {NULL, 0},
 };
 

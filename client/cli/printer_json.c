@@ -170,6 +170,12 @@ static void json_stats(FILE *out, const struct chatlog_stats *stats)
         json_t *method = memory_need(json_object());
         json_put(method, "calls", json_number(stats->methods[i].calls));
         json_put(method, "errors", json_number(stats->methods[i].errors));
+        json_put(method, "latency_us", json_number(stats->methods[i].latency_us));
+        json_t *counts = memory_need(json_array());
+        for (size_t bucket = 0; bucket < stats->methods[i].latency_count; bucket++) {
+            json_array_append_new(counts, json_number(stats->methods[i].latency_counts[bucket]));
+        }
+        json_put(method, "latency_counts", counts);
         json_put(methods, stats->methods[i].method, method);
     }
     json_put(object, "methods", methods);

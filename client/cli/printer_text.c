@@ -163,7 +163,8 @@ static void text_stats(FILE *out, const struct chatlog_stats *stats)
     }
     for (size_t i = 0; i < stats->method_count; i++) {
         const struct chatlog_method_stats *method = &stats->methods[i];
-        fprintf(out, "%-50s %12" PRIu64 " calls %8" PRIu64 " errors\n", method->method, method->calls, method->errors);
+        fprintf(out, "%-50s %12" PRIu64 " calls %8" PRIu64 " errors %10" PRIu64 " us mean\n", method->method,
+                method->calls, method->errors, method->calls ? method->latency_us / method->calls : 0);
     }
 }
 

@@ -355,6 +355,10 @@ struct chatlog_method_stats {
     const char *method;
     uint64_t calls;
     uint64_t errors;
+    uint64_t latency_us; /* of all calls together; 0 from a daemon that does not tell */
+    /* How many calls took at most 8 << i microseconds and are not in the entry before; the last entry: the rest. */
+    const uint64_t *latency_counts;
+    size_t latency_count; /* entries */
 };
 
 struct chatlog_stats {
@@ -375,6 +379,11 @@ struct chatlog_stats {
     uint64_t damaged_records; /* answers DATA_LOSS */
     uint64_t journal_entries; /* appends that wait to be folded into their conversations */
     uint64_t journal_bytes;
+    uint64_t journal_folds;  /* conversations that were */
+    uint64_t commit_time_us; /* spent in commits */
+    uint64_t queue_bytes;
+    uint64_t map_bytes; /* the largest size the data file may reach */
+    uint64_t slow_requests;
     const struct chatlog_method_stats *methods;
     size_t method_count;
     void *memory; /* the library's */

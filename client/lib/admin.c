@@ -69,7 +69,14 @@ static int read_stats(const struct chatlog_result *result, struct chatlog_stats 
         return chatlog_error_memory(error);
     for (size_t i = 0; i < response->n_methods; i++) {
         const Chatlog__V1__MethodStats *method = response->methods[i];
-        methods[i] = (struct chatlog_method_stats){method->method, method->calls, method->errors};
+        methods[i] = (struct chatlog_method_stats){
+            .method = method->method,
+            .calls = method->calls,
+            .errors = method->errors,
+            .latency_us = method->latency_us,
+            .latency_counts = method->latency_counts,
+            .latency_count = method->n_latency_counts,
+        };
     }
     *ret_stats = (struct chatlog_stats){
         .users = response->users,
@@ -89,6 +96,11 @@ static int read_stats(const struct chatlog_result *result, struct chatlog_stats 
         .damaged_records = response->damaged_records,
         .journal_entries = response->journal_entries,
         .journal_bytes = response->journal_bytes,
+        .journal_folds = response->journal_folds,
+        .commit_time_us = response->commit_time_us,
+        .queue_bytes = response->queue_bytes,
+        .map_bytes = response->map_bytes,
+        .slow_requests = response->slow_requests,
         .methods = methods,
         .method_count = response->n_methods,
         .memory = result->memory,

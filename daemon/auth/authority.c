@@ -127,6 +127,14 @@ static int verify_locked(struct authority *authority, struct span token, struct 
     return 0;
 }
 
+static void verified_count(struct counters *counters, bool holds)
+{
+    if (counters) {
+        atomic_fetch_add_explicit(holds ? &counters->tokens_verified : &counters->tokens_refused, 1,
+                                  memory_order_relaxed);
+    }
+}
+
 int authority_verify(struct authority *authority, struct span token, struct verified *ret_verified, struct error *error)
 {
     struct verified verified;
@@ -137,6 +145,7 @@ int authority_verify(struct authority *authority, struct span token, struct veri
     verified.generation = atomic_load(&authority->generation);
     int rc = verify_locked(authority, token, &verified, error);
     pthread_rwlock_unlock(&authority->lock);
+    verified_count(authority->config.counters, rc == 0);
     if (!rc) {
         *ret_verified = verified;
     }

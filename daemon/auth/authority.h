@@ -4,6 +4,7 @@
 
 #include "auth/principal.h"
 
+#include "base/counters.h"
 #include "base/error.h"
 
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct authority_config {
     const char *const *token_keys; /* of the option `token-key` */
     size_t token_key_count;
     const char *audience;
+    struct counters *counters;      /* of tokens; NULL: nobody counts */
     int64_t (*wall_clock_us)(void); /* NULL: clock_wall_us */
 };
 

@@ -1,4 +1,5 @@
-/* What the daemon counts of itself. Written by the server and by rpc, read by AdminService.GetStats. */
+/* What the daemon counts of itself, besides the requests (method_meters.h) and what the store counts. Written by the
+ * server, rpc and auth, read by AdminService.GetStats and the metrics. */
 #ifndef BASE_COUNTERS_H
 #define BASE_COUNTERS_H
 
@@ -9,12 +10,9 @@ struct counters {
     atomic_ullong connections_accepted;
     atomic_ullong connections_refused; /* over the limit, or closed for passing one */
     atomic_ullong damaged_records;     /* answers DATA_LOSS */
-};
-
-struct method_count {
-    const char *name;
-    atomic_ullong calls;
-    atomic_ullong errors;
+    atomic_ullong slow_requests;
+    atomic_ullong tokens_verified; /* but for those a connection shows again and again */
+    atomic_ullong tokens_refused;
 };
 
 #endif

@@ -44,3 +44,24 @@ enum error_code error_reason_code(enum error_reason reason)
     assert(reason < ERROR_REASON_COUNT);
     return error_rows[reason].code;
 }
+
+const char *error_code_name(unsigned code)
+{
+    static const char *const names[] = {
+        [ERROR_OK] = "OK",
+        [ERROR_INVALID_ARGUMENT] = "INVALID_ARGUMENT",
+        [ERROR_DEADLINE_EXCEEDED] = "DEADLINE_EXCEEDED",
+        [ERROR_NOT_FOUND] = "NOT_FOUND",
+        [ERROR_ALREADY_EXISTS] = "ALREADY_EXISTS",
+        [ERROR_PERMISSION_DENIED] = "PERMISSION_DENIED",
+        [ERROR_RESOURCE_EXHAUSTED] = "RESOURCE_EXHAUSTED",
+        [ERROR_FAILED_PRECONDITION] = "FAILED_PRECONDITION",
+        [ERROR_ABORTED] = "ABORTED",
+        [ERROR_UNIMPLEMENTED] = "UNIMPLEMENTED",
+        [ERROR_INTERNAL] = "INTERNAL",
+        [ERROR_UNAVAILABLE] = "UNAVAILABLE",
+        [ERROR_DATA_LOSS] = "DATA_LOSS",
+        [ERROR_UNAUTHENTICATED] = "UNAUTHENTICATED",
+    };
+    return code < sizeof(names) / sizeof(names[0]) ? names[code] : NULL;
+}

@@ -87,4 +87,7 @@ int error_add_detail(struct error *error, const char *key, uint64_t value);
 const char *error_reason_name(enum error_reason reason);
 enum error_code error_reason_code(enum error_reason reason);
 
+/* "NOT_FOUND"; NULL for a number that is no code. */
+const char *error_code_name(unsigned code);
+
 #endif

@@ -91,21 +91,30 @@ static int migration_handle(struct call *call)
     return CALL_ANSWERED;
 }
 
-static void put_method_counts(struct buffer *out, uint32_t field, const struct method_count *counts)
+static void put_methods(struct buffer *out, uint32_t field, const struct method_meters *meters)
 {
     struct buffer row = {0};
-    for (; counts->name; counts++) {
-        unsigned long long calls = atomic_load_explicit(&counts->calls, memory_order_relaxed);
+    struct buffer latency = {0}; /* packed */
+    struct method_view method;
+    for (size_t i = 0; method_meters_read(meters, i, &method); i++) {
+        uint64_t calls = histogram_total(&method.latency);
         if (calls == 0) {
             continue;
         }
         buffer_clear(&row);
-        put_text(&row, 1, counts->name);
+        buffer_clear(&latency);
+        put_text(&row, 1, method.name);
         wire_put_uint(&row, 2, calls);
-        wire_put_uint(&row, 3, atomic_load_explicit(&counts->errors, memory_order_relaxed));
+        wire_put_uint(&row, 3, calls - method.codes[ERROR_OK]);
+        wire_put_uint(&row, 4, method.latency.sum);
+        for (size_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+            wire_put_varint(&latency, method.latency.counts[bucket]);
+        }
+        wire_put_bytes(&row, 5, buffer_span(&latency));
         wire_put_element(out, field, buffer_span(&row));
-        out->failed |= row.failed;
+        out->failed |= row.failed || latency.failed;
     }
+    buffer_free(&latency);
     buffer_free(&row);
 }
 
@@ -133,9 +142,19 @@ static void stats_reply(struct call *call, struct store_result *result)
     for (uint32_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         wire_put_uint(&call->payload, i + 1, numbers[i]); /* in the order of GetStatsResponse's fields */
     }
-    put_method_counts(&call->payload, 16, service->method_counts);
-    wire_put_uint(&call->payload, 17, stats->journal_entries);
-    wire_put_uint(&call->payload, 18, stats->journal_bytes);
+    put_methods(&call->payload, 16, service->meters);
+    const uint64_t more[] = {
+        stats->journal_entries,
+        stats->journal_bytes,
+        stats->folds,
+        stats->commit_time_us,
+        stats->queue_bytes,
+        stats->map_bytes,
+        atomic_load_explicit(&service->counters->slow_requests, memory_order_relaxed),
+    };
+    for (uint32_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        wire_put_uint(&call->payload, i + 17, more[i]);
+    }
 }
 
 static int users_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)

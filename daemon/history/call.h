@@ -9,6 +9,7 @@
 #include "base/counters.h"
 #include "base/error.h"
 #include "base/limits.h"
+#include "base/method_meters.h"
 #include "store/store.h"
 
 #include <protobuf-c/protobuf-c.h>
@@ -20,7 +21,7 @@ struct service {
     struct store *store;
     const struct limits *limits;
     const struct counters *counters;
-    const struct method_count *method_counts; /* ends in a row without a name */
+    const struct method_meters *meters;
     const char *version;
     const char *nng_version;
     uint8_t page_key[PAGE_KEY_BYTES]; /* authenticates page tokens */

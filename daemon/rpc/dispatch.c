@@ -7,11 +7,12 @@
 
 #include <stdlib.h>
 
-/* Both arrays are sorted by name; counts has two more: unknown methods, and the end. */
+/* Both arrays are sorted by name; names has one more, of unknown methods. */
 struct dispatch {
     size_t count;
     const struct method **methods;
-    struct method_count *counts;
+    const char **names;
+    struct method_meters *meters;
 };
 
 static int method_order(const void *a, const void *b)
@@ -25,7 +26,8 @@ struct dispatch *dispatch_free(struct dispatch *dispatch)
 {
     if (dispatch) {
         free(dispatch->methods);
-        free(dispatch->counts);
+        free(dispatch->names);
+        method_meters_free(dispatch->meters);
         free(dispatch);
     }
     return NULL;
@@ -44,8 +46,9 @@ struct dispatch *dispatch_new(void)
         }
     }
     dispatch->methods = calloc(count, sizeof(struct method *));
-    dispatch->counts = calloc(count + 2, sizeof(*dispatch->counts));
-    if (!dispatch->methods || !dispatch->counts) {
+    dispatch->names = calloc(count + 1, sizeof(*dispatch->names));
+    dispatch->meters = dispatch->names ? method_meters_new(dispatch->names, count + 1) : NULL;
+    if (!dispatch->methods || !dispatch->meters) {
         return dispatch_free(dispatch);
     }
     for (const struct method *const *group = method_groups; *group; group++) {
@@ -56,9 +59,9 @@ struct dispatch *dispatch_new(void)
     }
     qsort(dispatch->methods, count, sizeof(struct method *), method_order);
     for (size_t i = 0; i < count; i++) {
-        dispatch->counts[i].name = dispatch->methods[i]->name;
+        dispatch->names[i] = dispatch->methods[i]->name;
     }
-    dispatch->counts[count].name = "(unknown)";
+    dispatch->names[count] = "(unknown)";
     return dispatch;
 }
 
@@ -70,7 +73,7 @@ static int name_order(struct span name, const char *other)
     return order ? order : (name.size > size) - (name.size < size);
 }
 
-const struct method *dispatch_find(struct dispatch *dispatch, struct span name, struct method_count **ret_count)
+const struct method *dispatch_find(const struct dispatch *dispatch, struct span name, size_t *ret_index)
 {
     size_t low = 0;
     size_t high = dispatch->count;
@@ -78,7 +81,7 @@ const struct method *dispatch_find(struct dispatch *dispatch, struct span name, 
         size_t middle = (low + high) / 2;
         int order = name_order(name, dispatch->methods[middle]->name);
         if (order == 0) {
-            *ret_count = &dispatch->counts[middle];
+            *ret_index = middle;
             return dispatch->methods[middle];
         }
         if (order < 0) {
@@ -87,11 +90,16 @@ const struct method *dispatch_find(struct dispatch *dispatch, struct span name, 
             low = middle + 1;
         }
     }
-    *ret_count = &dispatch->counts[dispatch->count];
+    *ret_index = dispatch_unknown(dispatch);
     return NULL;
 }
 
-const struct method_count *dispatch_counts(const struct dispatch *dispatch)
+size_t dispatch_unknown(const struct dispatch *dispatch)
 {
-    return dispatch->counts;
+    return dispatch->count;
+}
+
+struct method_meters *dispatch_meters(const struct dispatch *dispatch)
+{
+    return dispatch->meters;
 }

@@ -1,8 +1,8 @@
-/* Finds the method of a name in the tables of history/, and counts its calls. */
+/* Finds the method of a name in the tables of history/, with the place of its meter. */
 #ifndef RPC_DISPATCH_H
 #define RPC_DISPATCH_H
 
-#include "base/counters.h"
+#include "base/method_meters.h"
 #include "base/span.h"
 #include "history/call.h"
 
@@ -12,10 +12,14 @@ struct dispatch;
 struct dispatch *dispatch_new(void);
 struct dispatch *dispatch_free(struct dispatch *dispatch);
 
-/* Returns the method and its counter; NULL, and the counter of unknown methods, when there is none of this name. */
-const struct method *dispatch_find(struct dispatch *dispatch, struct span name, struct method_count **ret_count);
+/* Returns the method and the index of its meter; NULL when there is none of this name, and then the index is
+ * dispatch_unknown. */
+const struct method *dispatch_find(const struct dispatch *dispatch, struct span name, size_t *ret_index);
 
-/* The counters of all methods; ends in one without a name. */
-const struct method_count *dispatch_counts(const struct dispatch *dispatch);
+/* The index of what names no method there is. */
+size_t dispatch_unknown(const struct dispatch *dispatch);
+
+/* Of all methods and of what names none, "(unknown)". */
+struct method_meters *dispatch_meters(const struct dispatch *dispatch);
 
 #endif

@@ -26,6 +26,9 @@ struct rpc {
     atomic_llong defect_logged_us; /* clock_monotonic_us of the last such line */
     atomic_llong denied_logged_us;
     atomic_uint denied; /* since that line */
+    int64_t slow_us;
+    atomic_llong slow_logged_us;
+    atomic_uint slow;
     atomic_bool stopping;
 };
 
@@ -38,7 +41,8 @@ struct rpc_call {
     struct principal *principal; /* NULL until found, and for methods open to everybody */
     struct envelope envelope;
     const struct method *method; /* NULL until found */
-    struct method_count *count;  /* NULL until found */
+    size_t meter;                /* where it is counted */
+    int64_t received_us;
     void (*done)(void *arg, const struct rpc_response *response);
     void *arg;
 };
@@ -55,11 +59,12 @@ struct rpc *rpc_new(const struct rpc_config *config)
     rpc->dispatch = dispatch;
     rpc->counters = config->counters;
     rpc->log = config->log;
+    rpc->slow_us = config->slow_us;
     rpc->service = (struct service){
         .store = config->store,
         .limits = config->limits,
         .counters = config->counters,
-        .method_counts = dispatch_counts(dispatch),
+        .meters = dispatch_meters(dispatch),
         .version = config->version,
         .nng_version = config->nng_version,
         .start_wall_us = clock_wall_us(),
@@ -83,6 +88,11 @@ void rpc_stop(struct rpc *rpc)
     atomic_store(&rpc->stopping, true);
 }
 
+const struct method_meters *rpc_meters(const struct rpc *rpc)
+{
+    return dispatch_meters(rpc->dispatch);
+}
+
 /* At most one line a second of each kind. */
 static bool line_allowed(atomic_llong *logged_us)
 {
@@ -91,37 +101,87 @@ static bool line_allowed(atomic_llong *logged_us)
     return now - last >= CLOCK_SECOND_US && atomic_compare_exchange_strong(logged_us, &last, now);
 }
 
+static const char *method_name(const struct rpc_call *rpc_call)
+{
+    return rpc_call->method ? rpc_call->method->name : "request";
+}
+
+/* Who asks; before that is known, whom the kernel names. */
+static const char *caller_name(const struct rpc_call *rpc_call)
+{
+    return (rpc_call->principal ? rpc_call->principal : rpc_call->session->peer)->name;
+}
+
+static struct log_note note_begin(const struct rpc_call *rpc_call, enum log_event event)
+{
+    struct log_note note = {.event = event, .traceparent = rpc_call->envelope.traceparent};
+    log_note_add(&note, "METHOD", "%s", method_name(rpc_call));
+    log_note_add(&note, "PRINCIPAL", "%s", caller_name(rpc_call));
+    return note;
+}
+
+static void failure_tell(const struct rpc_call *rpc_call, enum log_event event)
+{
+    const struct error *error = &rpc_call->call.error;
+    struct log_note note = note_begin(rpc_call, event);
+    struct span trace = rpc_call->envelope.traceparent;
+    log_note_add(&note, "REASON", "%s", error_reason_name(error->reason));
+    if (event != LOG_EVENT_REFUSED) {
+        log_write(rpc_call->rpc->log, LOG_LEVEL_ERROR, &note, "%s: %s: %s%s%.*s", method_name(rpc_call),
+                  error_reason_name(error->reason), error->message, trace.size ? "; trace " : "", SPAN_FORMAT(trace));
+        return;
+    }
+    unsigned count = atomic_exchange(&rpc_call->rpc->denied, 0);
+    log_note_add(&note, "PID", "%d", (int)rpc_call->session->pid);
+    log_note_add(&note, "COUNT", "%u", count);
+    log_write(rpc_call->rpc->log, LOG_LEVEL_WARNING, &note,
+              "refused %u requests, the last: %s by %s (pid %d): %s: %s%s%.*s", count, method_name(rpc_call),
+              caller_name(rpc_call), (int)rpc_call->session->pid, error_reason_name(error->reason), error->message,
+              trace.size ? "; trace " : "", SPAN_FORMAT(trace));
+}
+
 /* Tells the operator of what no client can mend, and of who was not let in. Never shows a token. */
 static void failure_note(const struct rpc_call *rpc_call)
 {
     struct rpc *rpc = rpc_call->rpc;
-    const struct error *error = &rpc_call->call.error;
-    struct span trace = rpc_call->envelope.traceparent;
-    const char *name = (rpc_call->principal ? rpc_call->principal : rpc_call->session->peer)->name;
-    switch (error_reason_code(error->reason)) {
+    enum error_code code = error_reason_code(rpc_call->call.error.reason);
+    switch (code) {
     case ERROR_DATA_LOSS:
         atomic_fetch_add_explicit(&rpc->counters->damaged_records, 1, memory_order_relaxed);
         /* fall through */
     case ERROR_INTERNAL:
         if (line_allowed(&rpc->defect_logged_us)) {
-            log_error(rpc->log, "%s: %s: %s%s%.*s", rpc_call->method ? rpc_call->method->name : "request",
-                      error_reason_name(error->reason), error->message, trace.size ? "; trace " : "",
-                      SPAN_FORMAT(trace));
+            failure_tell(rpc_call, code == ERROR_DATA_LOSS ? LOG_EVENT_RECORD_DAMAGED : LOG_EVENT_DEFECT);
         }
         return;
     case ERROR_UNAUTHENTICATED:
     case ERROR_PERMISSION_DENIED:
         atomic_fetch_add_explicit(&rpc->denied, 1, memory_order_relaxed);
         if (line_allowed(&rpc->denied_logged_us)) {
-            log_warning(rpc->log, "refused %u requests, the last: %s by %s (pid %d): %s: %s%s%.*s",
-                        atomic_exchange(&rpc->denied, 0), rpc_call->method->name, name, (int)rpc_call->session->pid,
-                        error_reason_name(error->reason), error->message, trace.size ? "; trace " : "",
-                        SPAN_FORMAT(trace));
+            failure_tell(rpc_call, LOG_EVENT_REFUSED);
         }
         return;
     default:
         return;
     }
+}
+
+static void slow_note(const struct rpc_call *rpc_call, int64_t took_us, enum error_code code)
+{
+    struct rpc *rpc = rpc_call->rpc;
+    atomic_fetch_add_explicit(&rpc->counters->slow_requests, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&rpc->slow, 1, memory_order_relaxed);
+    if (!line_allowed(&rpc->slow_logged_us)) {
+        return;
+    }
+    struct log_note note = note_begin(rpc_call, LOG_EVENT_SLOW);
+    unsigned count = atomic_exchange(&rpc->slow, 0);
+    long long took_ms = (long long)took_us / CLOCK_MILLISECOND_US;
+    log_note_add(&note, "CODE", "%s", error_code_name(code));
+    log_note_add(&note, "MILLISECONDS", "%lld", took_ms);
+    log_note_add(&note, "COUNT", "%u", count);
+    log_write(rpc->log, LOG_LEVEL_WARNING, &note, "%u slow requests, the last: %s by %s took %lld ms: %s", count,
+              method_name(rpc_call), caller_name(rpc_call), took_ms, error_code_name(code));
 }
 
 /* Keeps little memory for the next payload. */
@@ -139,6 +199,16 @@ static int memory_refuse(struct error *error, const char *what)
     return error_add_detail(error, "retry_delay_ms", RETRY_MS);
 }
 
+static void call_count(const struct rpc_call *rpc_call, enum error_code code)
+{
+    const struct rpc *rpc = rpc_call->rpc;
+    int64_t took_us = clock_monotonic_us() - rpc_call->received_us;
+    method_meters_note(dispatch_meters(rpc->dispatch), rpc_call->meter, code, took_us > 0 ? (uint64_t)took_us : 0);
+    if (rpc->slow_us > 0 && took_us >= rpc->slow_us) {
+        slow_note(rpc_call, took_us, code);
+    }
+}
+
 /* The one place that answers. rc is 0, or negative with the error in call.error. */
 static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
 {
@@ -151,10 +221,7 @@ static void rpc_answer(struct rpc_call *rpc_call, int rc, bool replayed)
         envelope_put_error(&call->payload, &call->error);
         failure_note(rpc_call);
     }
-    if (rpc_call->count) {
-        atomic_fetch_add_explicit(&rpc_call->count->calls, 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&rpc_call->count->errors, rc ? 1 : 0, memory_order_relaxed);
-    }
+    call_count(rpc_call, rc ? error_reason_code(call->error.reason) : ERROR_OK);
     arena_reset(&call->arena, 0);
     uint8_t head[ENVELOPE_HEAD_BYTES];
     size_t head_size = rc ? 0 : envelope_put_head(head, call->payload.size, replayed);
@@ -221,7 +288,7 @@ static int method_find(struct rpc_call *rpc_call)
 {
     struct rpc *rpc = rpc_call->rpc;
     struct span name = rpc_call->envelope.method;
-    rpc_call->method = dispatch_find(rpc->dispatch, name, &rpc_call->count);
+    rpc_call->method = dispatch_find(rpc->dispatch, name, &rpc_call->meter);
     if (!rpc_call->method) {
         name.size = name.size < SHOWN_BYTES ? name.size : SHOWN_BYTES;
         return error_set(&rpc_call->call.error, ERROR_METHOD_UNKNOWN,
@@ -318,7 +385,7 @@ static void call_reset(struct rpc_call *rpc_call)
     struct rpc *rpc = rpc_call->rpc;
     payload_clear(&rpc_call->call);
     struct call call = {.service = &rpc->service, .arena = rpc_call->call.arena, .payload = rpc_call->call.payload};
-    *rpc_call = (struct rpc_call){.rpc = rpc, .call = call};
+    *rpc_call = (struct rpc_call){.rpc = rpc, .call = call, .meter = dispatch_unknown(rpc->dispatch)};
 }
 
 void rpc_handle(struct rpc_call *rpc_call, struct session *session, struct span request, int64_t received_us,
@@ -326,6 +393,7 @@ void rpc_handle(struct rpc_call *rpc_call, struct session *session, struct span 
 {
     call_reset(rpc_call);
     rpc_call->session = session;
+    rpc_call->received_us = received_us;
     rpc_call->done = done;
     rpc_call->arg = arg;
     struct store *store = rpc_call->rpc->service.store;

@@ -9,6 +9,7 @@
 #include "base/counters.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/method_meters.h"
 #include "store/store.h"
 
 struct rpc;
@@ -21,6 +22,7 @@ struct rpc_config {
     const char *version;
     const char *nng_version;
     const uint8_t *page_key; /* PAGE_KEY_BYTES; copied */
+    int64_t slow_us;         /* a request that takes as long is told of; 0: none */
 };
 
 /* The config's pointers must outlive the rpc. NULL when memory is short. */
@@ -49,6 +51,9 @@ void rpc_handle(struct rpc_call *call, struct session *session, struct span requ
 
 /* From now on every new request is answered UNAVAILABLE / SHUTTING_DOWN; those under way go on. */
 void rpc_stop(struct rpc *rpc);
+
+/* What was counted of each method. Lives as long as the rpc. */
+const struct method_meters *rpc_meters(const struct rpc *rpc);
 
 /* No request may be under way. Returns NULL. */
 struct rpc *rpc_free(struct rpc *rpc);

@@ -11,6 +11,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "base/limits.h"
 
 struct store;
@@ -142,6 +143,10 @@ struct store_result {
         uint64_t commits; /* since store_open */
         uint64_t changes;
         uint64_t queue_length;
+        uint64_t queue_bytes;
+        uint64_t folds;          /* conversations whose appends were folded */
+        uint64_t commit_time_us; /* spent in commits */
+        uint64_t map_bytes;      /* the largest size the data file may reach */
     } stats;
 };
 
@@ -232,6 +237,18 @@ enum store_migrate {
     STORE_MIGRATE_REFUSE, /* fails */
 };
 
+/* What a store tells of itself. */
+enum store_event {
+    STORE_EVENT_PROGRESS,
+    STORE_EVENT_MIGRATION_BEGIN,
+    STORE_EVENT_MIGRATION_END,
+    STORE_EVENT_MIGRATION_PAUSE,
+    STORE_EVENT_MIGRATION_RESUME,
+    STORE_EVENT_MIGRATION_HALT,
+    STORE_EVENT_DISK_FULL,
+    STORE_EVENT_DISK_ROOM,
+};
+
 struct store_config {
     const char *data_dir;         /* exists, or is created with mode 0700 */
     const struct limits *limits;  /* lives as long as the store */
@@ -244,9 +261,9 @@ struct store_config {
     uint32_t migrate_to;          /* where STORE_MIGRATE_AUTO leads; 0: the newest layout. Others are for tests */
     size_t migrate_slice_records; /* of one commit of a migration; 0: as many as its time allows. For tests */
     bool fold_late;               /* leaves appends in the journal as long as there is room. For tests */
-    /* Told how a migration goes, a line at a time: at its start, every 10 s, at its end, and when it stops or goes on.
-     * Called from the writer's thread: must not block. NULL: nobody listens. */
-    void (*event)(void *arg, const char *line);
+    /* Told what happens, a line at a time; of a migration also every 10 s how it goes. Called from the writer's thread:
+     * must not block. NULL: nobody listens. */
+    void (*event)(void *arg, enum store_event event, const char *line);
     void *event_arg;
     int64_t (*wall_clock_us)(void); /* NULL: clock_wall_us */
     /* Called when a commit failed in a way that leaves its outcome unknown. Must end the process without answering
@@ -300,6 +317,20 @@ bool store_takes_writes(struct store *store);
 /* For how long the writer's thread has been on one thing. It begins anew at least once a second; what takes longer is a
  * commit that waits for the disk, or a thread that hangs. Does not wait. */
 int64_t store_silence_us(struct store *store);
+/* What the store knows of itself beside GET_STATS. */
+struct store_measures {
+    struct store_stats stats;
+    uint64_t disk_free_bytes; /* beyond the reserve */
+    uint64_t readers;         /* snapshots open now */
+    uint64_t reader_slots;    /* of LMDB, ever used at once */
+    uint64_t audit_events;    /* written since store_open */
+    bool takes_writes;
+    struct histogram_view commit_changes; /* in one commit; HISTOGRAM_COUNT_SHIFT */
+    struct histogram_view commit_time_us; /* of one commit that wrote, its sync included; HISTOGRAM_TIME_SHIFT */
+};
+
+/* False when the data file cannot be read, or memory is short. Waits for a snapshot as a read does. */
+bool store_measure(struct store *store, struct store_measures *ret);
 
 /* `layout` is the one the data has now, while a migration runs the one it comes from. Does not wait. */
 struct store_info store_describe(struct store *store);

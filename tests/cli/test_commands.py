@@ -325,7 +325,7 @@ class Server(DaemonTest):
                          before["methods"].get(method, {"calls": 0})["calls"] + 1)
         text = self.text("stats")
         self.assertRegex(text, rf"(?m)^messages +{after['messages']}$")
-        self.assertRegex(text, rf"(?m)^{method} +\d+ calls +\d+ errors$")
+        self.assertRegex(text, rf"(?m)^{method} +\d+ calls +\d+ errors +\d+ us mean$")
 
     def test_health(self):
         self.assertEqual(self.text("health"), "serving\n")

@@ -354,9 +354,9 @@ static void without_room_it_pauses_serves_and_goes_on_by_itself(void **state)
 
 /* Killed again and again. */
 
-static void lines_ignore(void *arg, const char *line)
+static void lines_ignore(void *arg, enum store_event event, const char *line)
 {
-    (void)arg;
+    (void)arg, (void)event;
     puts(line);
     fflush(stdout);
 }

@@ -106,7 +106,7 @@ struct store_config golden_config(const struct golden *golden, const struct limi
 void golden_open(struct golden *golden, enum store_migrate migrate, size_t slice_records, struct rpc_fixture *daemon)
 {
     struct error error;
-    *daemon = (struct rpc_fixture){.limits = LIMITS_DEFAULT, .log = log_new(LOG_LEVEL_ERROR)};
+    *daemon = (struct rpc_fixture){.limits = LIMITS_DEFAULT, .log = log_new(LOG_LEVEL_ERROR, LOG_TEXT)};
     struct store_config config = golden_config(golden, &daemon->limits);
     config.migrate = migrate;
     config.migrate_slice_records = slice_records;

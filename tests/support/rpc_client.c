@@ -25,7 +25,7 @@ struct rpc_fixture *rpc_fixture_new(void)
     assert_non_null(fixture);
     fixture->directory = directory_new();
     fixture->limits = LIMITS_DEFAULT;
-    fixture->log = log_new(LOG_LEVEL_ERROR);
+    fixture->log = log_new(LOG_LEVEL_ERROR, LOG_TEXT);
     rpc_fixture_open(fixture);
     return fixture;
 }

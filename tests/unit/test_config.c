@@ -88,6 +88,9 @@ static void without_options_the_documented_defaults_hold(void **state)
     assert_int_equal(config.deleted_retention_s, 30 * 86400);
     assert_int_equal(config.audit_retention_s, 90 * 86400);
     assert_int_equal(config.log_level, LOG_LEVEL_INFO);
+    assert_int_equal(config.log_format, LOG_TEXT);
+    assert_int_equal(config.slow_request_ms, 1000);
+    assert_int_equal(config.metrics_url_count, 0);
     assert_memory_equal(&config.limits, &limits, sizeof(limits));
 }
 
@@ -102,9 +105,10 @@ static void a_value_may_follow_a_blank_or_an_equals_sign(void **state)
 static void sizes_and_durations_take_their_units(void **state)
 {
     (void)state;
-    struct config config = load_valid((const char *const[]){"--data-dir=/d", "--map-size=2T", "--disk-reserve=17M",
-                                                            "--deleted-retention=36h", "--audit-retention=365d",
-                                                            "--message-bytes=100", "--queue-bytes=1G", NULL});
+    struct config config = load_valid((const char *const[]){
+        "--data-dir=/d", "--map-size=2T", "--disk-reserve=17M", "--deleted-retention=36h", "--audit-retention=365d",
+        "--message-bytes=100", "--queue-bytes=1G", "--slow-request=250ms", NULL});
+    assert_int_equal(config.slow_request_ms, 250);
     assert_int_equal(config.map_bytes, UINT64_C(2) << 40);
     assert_int_equal(config.disk_reserve_bytes, 17 << 20);
     assert_int_equal(config.deleted_retention_s, 36 * 3600);

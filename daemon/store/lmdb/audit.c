@@ -35,6 +35,7 @@ void audit_put(struct work *work, const struct event_record *event)
         return;
     }
     txn_put_last(txn, TABLE_AUDIT, key_span(&key), buffer_span(work->scratch));
+    work->audit_events++;
     if (event->user.size > 0) {
         struct key name = key_event_of_user(event->user, audit_stays(event->action), key_span(&key));
         txn_put(txn, TABLE_AUDIT_USERS, key_span(&name), span_of(&there, sizeof(there)));

@@ -124,6 +124,12 @@ void env_check_readers(struct env *env)
     mdb_reader_check(env->handle, &dead);
 }
 
+uint64_t env_reader_slots(const struct env *env)
+{
+    MDB_envinfo info;
+    return mdb_env_info(env->handle, &info) == 0 ? info.me_numreaders : 0;
+}
+
 static int lmdb_refuse(const char *path, const char *what, int rc, struct error *error)
 {
     return error_set(error, ERROR_STARTUP, "%s/%s: %s: %s", path, DIRECTORY_DATA_FILE, what, mdb_strerror(rc));
@@ -410,8 +416,10 @@ struct env_size env_size(struct env *env, struct txn *txn)
     if (mdb_env_get_fd(env->handle, &file) == 0 && fstat(file, &status) == 0) {
         file_bytes = (uint64_t)status.st_size;
     }
-    return (struct env_size){
-        .used_bytes = pages * env->page_bytes, .file_bytes = file_bytes, .page_bytes = env->page_bytes};
+    return (struct env_size){.used_bytes = pages * env->page_bytes,
+                             .file_bytes = file_bytes,
+                             .page_bytes = env->page_bytes,
+                             .map_bytes = env->map_bytes};
 }
 
 uint64_t env_free_bytes(const struct env *env)

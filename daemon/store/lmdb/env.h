@@ -44,6 +44,9 @@ struct txn env_begin_read(struct env *env);
 void env_renew_read(struct txn *txn);
 void env_reset_read(struct txn *txn);
 
+/* Reader slots ever used at once. */
+uint64_t env_reader_slots(const struct env *env);
+
 /* Frees the reader slots of processes that died. */
 void env_check_readers(struct env *env);
 
@@ -54,6 +57,7 @@ struct env_size {
     uint64_t used_bytes; /* pages that hold data, in the txn's snapshot */
     uint64_t file_bytes;
     uint64_t page_bytes;
+    uint64_t map_bytes;
 };
 struct env_size env_size(struct env *env, struct txn *txn);
 

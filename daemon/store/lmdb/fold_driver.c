@@ -20,27 +20,28 @@ static double journal_fill(struct txn *txn)
     return entries > pages ? entries : pages;
 }
 
-bool fold_driver_beside(struct fold_driver *driver, struct work *work)
+size_t fold_driver_beside(struct fold_driver *driver, struct work *work)
 {
-    bool folded = false;
+    size_t folded = 0;
     double fill = journal_fill(&work->txn);
     double pressure = fill < 1 ? 2 * fill - 1 : 1;
     if (pressure > 0) {
         const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * BESIDE_US)};
-        folded = fold_oldest(work, &budget) > 0;
+        folded = fold_oldest(work, &budget);
     }
     fold_truncate(work, TRUNCATE_RECORDS);
     driver->pending = true;
     return folded;
 }
 
-void fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg)
+size_t fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg)
 {
     const struct fold_budget budget = {
         .until_us = clock_monotonic_us() + SLICE_US, .is_interrupted = is_interrupted, .arg = arg};
-    bool folded = fold_oldest(work, &budget) > 0;
+    size_t folded = fold_oldest(work, &budget);
     bool truncated = fold_truncate(work, TRUNCATE_RECORDS);
-    driver->pending = folded || !truncated;
+    driver->pending = folded > 0 || !truncated;
+    return folded;
 }
 
 void fold_driver_used(struct fold_driver *driver)

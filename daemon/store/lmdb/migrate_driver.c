@@ -33,7 +33,8 @@ void migrate_driver_destroy(struct migrate_driver *driver)
     pthread_mutex_destroy(&driver->mutex);
 }
 
-static void __attribute__((format(printf, 2, 3))) tell(const struct migrate_driver *driver, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+tell(const struct migrate_driver *driver, enum store_event event, const char *format, ...)
 {
     char line[LINE_BYTES];
     va_list arguments;
@@ -43,7 +44,7 @@ static void __attribute__((format(printf, 2, 3))) tell(const struct migrate_driv
     va_start(arguments, format);
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
-    driver->config.event(driver->config.event_arg, line);
+    driver->config.event(driver->config.event_arg, event, line);
 }
 
 static void show(struct migrate_driver *driver, enum store_migration_state state, const char *why)
@@ -76,7 +77,7 @@ static void tell_progress(const struct migrate_driver *driver)
     const struct migration_entry *entry = &driver->entry;
     uint64_t tenths = tenths_done(entry);
     uint64_t rate = driver->shown.messages_per_second; /* only this thread writes it */
-    tell(driver,
+    tell(driver, STORE_EVENT_PROGRESS,
          "migration from key layout %" PRIu32 " to %" PRIu32 ": %" PRIu64 ".%" PRIu64 " %%, %" PRIu64
          " messages/s, %" PRId64 " s left",
          entry->from, entry->to, tenths / 10, tenths % 10, rate,
@@ -87,7 +88,7 @@ static void tell_done(const struct migrate_driver *driver)
 {
     const struct migration_entry *entry = &driver->entry;
     int64_t took = entry->finished_us - entry->started_us;
-    tell(driver,
+    tell(driver, STORE_EVENT_MIGRATION_END,
          "migration from key layout %" PRIu32 " to %" PRIu32 " is done: %" PRIu64 " messages and %" PRIu64
          " conversations in %" PRId64 " s, counts and digests of both sides are equal, %" PRIu64
          " records in quarantine",
@@ -132,7 +133,7 @@ void migrate_driver_begun(struct migrate_driver *driver)
     const struct migration_entry *entry = &driver->entry;
     int64_t now = clock_monotonic_us();
     uint64_t tenths = tenths_done(entry);
-    tell(driver,
+    tell(driver, STORE_EVENT_MIGRATION_BEGIN,
          "migration from key layout %" PRIu32 " to %" PRIu32 " %s: %" PRIu64 " messages, %" PRIu64
          " conversations, %" PRIu64 ".%" PRIu64 " %% done",
          entry->from, entry->to, driver->to_begin ? "begins" : "goes on", entry->messages_total,
@@ -192,7 +193,7 @@ void migrate_driver_moved(struct migrate_driver *driver, enum migrate_result res
         return;
     }
     if (paused) {
-        tell(driver, "migration goes on: there is room again");
+        tell(driver, STORE_EVENT_MIGRATION_RESUME, "migration goes on: there is room again");
     }
     if (driver->shown.state != STORE_MIGRATION_MOVING || driver->shown.last_error[0]) {
         show(driver, STORE_MIGRATION_MOVING, "");
@@ -211,7 +212,7 @@ void migrate_driver_moved(struct migrate_driver *driver, enum migrate_result res
 void migrate_driver_pause(struct migrate_driver *driver, const char *why)
 {
     if (driver->shown.state != STORE_MIGRATION_PAUSED) {
-        tell(driver, "migration pauses: %s; it goes on by itself when there is room", why);
+        tell(driver, STORE_EVENT_MIGRATION_PAUSE, "migration pauses: %s; it goes on by itself when there is room", why);
     }
     show(driver, STORE_MIGRATION_PAUSED, why);
     driver->next_us = clock_monotonic_us() + PAUSE_US;
@@ -235,13 +236,13 @@ void migrate_driver_failed(struct migrate_driver *driver, const char *why, const
     if (driver->entry.state == MIGRATION_HALTED) {
         driver->active = false;
         show(driver, STORE_MIGRATION_HALTED, why);
-        tell(driver,
+        tell(driver, STORE_EVENT_MIGRATION_HALT,
              "migration from key layout %" PRIu32 " to %" PRIu32 " is halted: %s; the data is served in both layouts, "
              "the next start tries again",
              driver->entry.from, driver->entry.to, why);
     } else {
         show(driver, STORE_MIGRATION_MOVING, why);
-        tell(driver, "migration: a step failed and is tried again: %s", why);
+        tell(driver, STORE_EVENT_PROGRESS, "migration: a step failed and is tried again: %s", why);
     }
 }
 

@@ -13,7 +13,7 @@ struct migrate_driver_config {
     enum store_migrate mode;
     uint32_t to;          /* a layout */
     size_t slice_records; /* 0: as many as the time allows */
-    void (*event)(void *arg, const char *line);
+    void (*event)(void *arg, enum store_event event, const char *line);
     void *event_arg;
 };
 

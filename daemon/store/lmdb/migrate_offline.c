@@ -63,7 +63,7 @@ static void run_tell(struct run *run, const struct migration_entry *entry)
              "layout %" PRIu32 " to %" PRIu32 ": %" PRIu64 ".%" PRIu64 " %%, %" PRIu64 " messages/s, %" PRIu64
              " s left",
              entry->from, entry->to, tenths / 10, tenths % 10, rate, rate ? (total - moved) / rate : 0);
-    run->offline->event(run->offline->event_arg, line);
+    run->offline->event(run->offline->event_arg, STORE_EVENT_PROGRESS, line);
     run->line_us = now;
     run->line_moved = entry->messages_moved;
     run->next_line_us = now + LINE_US;

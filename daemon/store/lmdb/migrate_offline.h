@@ -8,7 +8,7 @@
 struct offline {
     struct env *env;
     int64_t (*wall_clock_us)(void);
-    void (*event)(void *arg, const char *line); /* or NULL */
+    void (*event)(void *arg, enum store_event event, const char *line); /* or NULL */
     void *event_arg;
     size_t slice_records; /* 0: many */
 };

@@ -119,10 +119,10 @@ bool queue_is_stopped(struct queue *queue)
     return stopped;
 }
 
-uint64_t queue_length(struct queue *queue)
+void queue_measure(struct queue *queue, uint64_t *ret_length, uint64_t *ret_bytes)
 {
     pthread_mutex_lock(&queue->mutex);
-    uint64_t length = queue->length;
+    *ret_length = queue->length;
+    *ret_bytes = queue->bytes;
     pthread_mutex_unlock(&queue->mutex);
-    return length;
 }

@@ -39,6 +39,6 @@ void queue_stop(struct queue *queue);
 
 bool queue_is_empty(struct queue *queue);
 bool queue_is_stopped(struct queue *queue);
-uint64_t queue_length(struct queue *queue);
+void queue_measure(struct queue *queue, uint64_t *ret_length, uint64_t *ret_bytes);
 
 #endif

@@ -48,22 +48,28 @@ static int read_get_message(struct read *read)
     return rc;
 }
 
-static int read_get_stats(struct read *read)
+struct store_stats read_stats(struct env *env, struct txn *txn)
 {
-    struct stats_entry stats = work_read_stats(read->txn);
-    struct env_size size = env_size(read->env, read->txn);
+    struct stats_entry stats = work_read_stats(txn);
+    struct env_size size = env_size(env, txn);
     uint64_t oldest;
-    read->result->stats = (struct store_stats){
+    return (struct store_stats){
         .users = stats.users,
         .conversations = stats.conversations,
         .messages = stats.messages,
         .content_bytes = stats.content_bytes,
         .used_bytes = size.used_bytes,
         .file_bytes = size.file_bytes,
-        .commit_id = txn_id(read->txn),
-        .journal_entries = pending_span(read->txn->pending, &oldest),
-        .journal_bytes = txn_pages(read->txn, TABLE_3_JOURNAL) * size.page_bytes,
+        .map_bytes = size.map_bytes,
+        .commit_id = txn_id(txn),
+        .journal_entries = pending_span(txn->pending, &oldest),
+        .journal_bytes = txn_pages(txn, TABLE_3_JOURNAL) * size.page_bytes,
     };
+}
+
+static int read_get_stats(struct read *read)
+{
+    read->result->stats = read_stats(read->env, read->txn);
     return 0;
 }
 

@@ -18,6 +18,9 @@ struct read {
     struct error *error;
 };
 
+/* The counts of GET_STATS that a snapshot holds. */
+struct store_stats read_stats(struct env *env, struct txn *txn);
+
 /* True for the verbs of the table. */
 bool read_is_verb(enum store_verb verb);
 

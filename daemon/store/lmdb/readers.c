@@ -58,3 +58,11 @@ void readers_give(struct readers *readers, struct txn *txn)
     pthread_mutex_unlock(&readers->mutex);
     txn->handle = NULL;
 }
+
+unsigned readers_busy(struct readers *readers)
+{
+    pthread_mutex_lock(&readers->mutex);
+    unsigned busy = readers->made - readers->idle_count;
+    pthread_mutex_unlock(&readers->mutex);
+    return busy;
+}

@@ -27,4 +27,7 @@ void readers_destroy(struct readers *readers);
 struct txn readers_take(struct readers *readers);
 void readers_give(struct readers *readers, struct txn *txn);
 
+/* How many are taken now. */
+unsigned readers_busy(struct readers *readers);
+
 #endif

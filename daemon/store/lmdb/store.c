@@ -188,6 +188,25 @@ void store_migration(struct store *store, struct store_migration *ret)
     *ret = migration;
 }
 
+bool store_measure(struct store *store, struct store_measures *ret)
+{
+    struct store_measures measures = {.readers = readers_busy(&store->readers)};
+    struct txn txn = readers_take(&store->readers);
+    if (!txn.rc) {
+        measures.stats = read_stats(store->env, &txn);
+    }
+    bool done = !txn.rc;
+    readers_give(&store->readers, &txn);
+    if (done) {
+        measures.disk_free_bytes = env_free_bytes(store->env);
+        measures.reader_slots = env_reader_slots(store->env);
+        writer_add_stats(store->writer, &measures.stats);
+        writer_add_measures(store->writer, &measures);
+        *ret = measures;
+    }
+    return done;
+}
+
 struct store *store_close(struct store *store)
 {
     store->writer = writer_stop(store->writer);

@@ -15,6 +15,7 @@ struct work {
     struct numbers_entry numbers_stored;
     int64_t now_us;         /* wall clock */
     struct buffer *scratch; /* for one value on its way into the store */
+    uint64_t audit_events;  /* put in this transaction */
 };
 
 /* Reads the counters and the layouts in use, and writes the counters back if they changed. A damaged count of what is

@@ -4,6 +4,7 @@
 #include "store/lmdb/audit.h"
 #include "store/lmdb/batch.h"
 #include "store/lmdb/fold_driver.h"
+#include "store/lmdb/meters.h"
 #include "store/lmdb/purge.h"
 
 #include <assert.h>
@@ -35,6 +36,7 @@ struct writer {
     struct fold_driver folding;
     /* What the last commit left to be done. */
     bool purge_pending;
+    bool full_told;           /* that there is no room */
     int64_t next_deadline_us; /* wall clock */
     /* clock_monotonic_us before which not to. */
     int64_t next_slice_us;
@@ -43,8 +45,7 @@ struct writer {
     int64_t last_batch_us;
     _Atomic int64_t round_us; /* when the thread last began a round */
     atomic_bool takes_writes;
-    atomic_ullong commits;
-    atomic_ullong changes;
+    struct meters meters;
 };
 
 static int64_t wall_now(const struct writer *writer)
@@ -86,6 +87,7 @@ static int work_commit(struct writer *writer, struct work *work)
     bool pending = purge_is_pending(&work->txn);
     int64_t deadline = deadline_next(writer, &work->txn);
     bool wrote = work->txn.writes > 0;
+    int64_t begun_us = clock_monotonic_us();
     int rc = env_commit(writer->config.env, &work->txn);
     if (writer->scratch.capacity > SCRATCH_KEEP_BYTES) {
         buffer_free(&writer->scratch);
@@ -96,15 +98,32 @@ static int work_commit(struct writer *writer, struct work *work)
     if (rc == 0) {
         writer->purge_pending = pending;
         writer->next_deadline_us = deadline;
-        atomic_fetch_add(&writer->commits, wrote);
+    }
+    if (rc == 0 && wrote) {
+        meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work->audit_events);
     }
     return rc;
+}
+
+static void room_tell(struct writer *writer, bool room)
+{
+    const struct migrate_driver_config *to = &writer->config.migrate;
+    if (writer->full_told != room || !to->event) {
+        return;
+    }
+    writer->full_told = !room;
+    to->event(to->event_arg, room ? STORE_EVENT_DISK_ROOM : STORE_EVENT_DISK_FULL,
+              room ? "there is room on the disk again: changes are taken"
+                   : "the disk has no room beyond its reserve, or the data file may not grow: changes that need some "
+                     "are refused; reads and deletes go on");
 }
 
 static void room_check(struct writer *writer, struct txn *txn)
 {
     if (!txn->rc) {
-        atomic_store(&writer->takes_writes, env_has_room(writer->config.env, txn));
+        bool room = env_has_room(writer->config.env, txn);
+        atomic_store(&writer->takes_writes, room);
+        room_tell(writer, room);
     }
 }
 
@@ -127,7 +146,7 @@ static int batch_commit(struct writer *writer, struct work *work)
 {
     int rc = work_commit(writer, work);
     if (rc == 0) {
-        atomic_fetch_add(&writer->changes, writer->batch.changed);
+        meters_note_changes(&writer->meters, writer->batch.changed);
     }
     return rc;
 }
@@ -154,13 +173,14 @@ static void fold_idle(struct writer *writer)
 {
     struct work work = work_begin(writer);
     struct error error;
-    fold_driver_idle(&writer->folding, &work, operation_waits, writer);
+    size_t folded = fold_driver_idle(&writer->folding, &work, operation_waits, writer);
     int rc = work.txn.rc;
     if (rc && txn_error(rc, &error) == -ERROR_RECORD_DAMAGED) {
         env_abort(&work.txn); /* all that waits can be read where it is: no reason to end */
     } else {
         rc = work_commit(writer, &work);
     }
+    meters_note_folds(&writer->meters, rc ? 0 : folded);
     if (rc) {
         fold_driver_failed(&writer->folding);
     }
@@ -171,9 +191,10 @@ static void batch_run(struct writer *writer)
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
-    bool folded = fold_driver_beside(&writer->folding, &work);
+    size_t folded = fold_driver_beside(&writer->folding, &work);
     int rc = batch_commit(writer, &work);
-    if (rc && (folded || writer->batch.count > 1)) {
+    meters_note_folds(&writer->meters, rc ? 0 : folded);
+    if (rc && (folded > 0 || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
         batch_answer_all(&writer->batch, rc);
@@ -454,9 +475,14 @@ int64_t writer_silence_us(struct writer *writer)
 
 void writer_add_stats(struct writer *writer, struct store_stats *stats)
 {
-    stats->commits = atomic_load(&writer->commits);
-    stats->changes = atomic_load(&writer->changes);
-    stats->queue_length = queue_length(&writer->queue);
+    meters_add_stats(&writer->meters, stats);
+    queue_measure(&writer->queue, &stats->queue_length, &stats->queue_bytes);
+}
+
+void writer_add_measures(struct writer *writer, struct store_measures *measures)
+{
+    measures->takes_writes = writer_takes_writes(writer);
+    meters_add_measures(&writer->meters, measures);
 }
 
 void writer_show_migration(struct writer *writer, struct store_migration *migration)

@@ -38,8 +38,9 @@ bool writer_takes_writes(struct writer *writer);
 /* How long ago the thread began its present round: at most a second, and what one commit takes. */
 int64_t writer_silence_us(struct writer *writer);
 
-/* Commits and changes since the start, and the length of the queue, into stats. */
+/* What the thread has done since the start, and the queue, into stats; the histograms and the audit trail's events. */
 void writer_add_stats(struct writer *writer, struct store_stats *stats);
+void writer_add_measures(struct writer *writer, struct store_measures *measures);
 
 /* Adds what is known of a migration to what the data file says of it. */
 void writer_show_migration(struct writer *writer, struct store_migration *migration);
