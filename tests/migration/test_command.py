@@ -1,4 +1,5 @@
-"""`chatlogd migrate` between every two layouts: what --dry-run says comes true, --status and --verify tell the truth."""
+"""`chatlogd migrate` between every two layouts: what --dry-run says of space comes true, --to leads there, --status and
+--verify tell the truth."""
 import hashlib
 import json
 import os
