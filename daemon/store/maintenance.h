@@ -1,6 +1,8 @@
 /* What an operator does to a data directory that no daemon serves, or looks at beside one: where a migration stands,
  * what one would bring, whether everything is sound, and migrating here and now. Every function blocks until it is
- * done. Of store_config they use data_dir, map_bytes, disk_reserve_bytes, event and wall_clock_us. */
+ * done. Not for a process that has the store open itself: LMDB's locks are a process's, and opening the file again
+ * takes them from the first, whose last commit can then be lost. Of store_config they use data_dir, map_bytes,
+ * disk_reserve_bytes, event and wall_clock_us. */
 #ifndef STORE_MAINTENANCE_H
 #define STORE_MAINTENANCE_H
 

@@ -140,8 +140,9 @@ static _Noreturn void child_fatal(void *arg, const char *message)
 }
 
 /* Opens the data as a daemon does, and waits until the migration up is done. */
-static int child_up(const struct store_config *config)
+static int child_up(const struct store_config *config, uint32_t layout)
 {
+    (void)layout;
     struct store *store;
     struct store_migration migration = {.state = STORE_MIGRATION_MOVING};
     struct error error;
@@ -157,12 +158,12 @@ static int child_up(const struct store_config *config)
     return migration.state == STORE_MIGRATION_NONE ? 0 : CHILD_FAILED;
 }
 
-/* Migrates down as `chatlogd migrate --to 1` does. */
-static int child_down(const struct store_config *config)
+/* Migrates down as `chatlogd migrate --to N` does. */
+static int child_down(const struct store_config *config, uint32_t layout)
 {
     struct store_migration migration;
     struct error error;
-    if (store_migrate_to(config, 1, false, &migration, &error)) {
+    if (store_migrate_to(config, layout, false, &migration, &error)) {
         fprintf(stderr, "%s\n", error.message);
         return CHILD_FAILED;
     }
@@ -170,8 +171,8 @@ static int child_down(const struct store_config *config)
 }
 
 /* Returns false when the process came to its end without meeting the fault. */
-static bool child_is_cut(struct golden *golden, int (*go)(const struct store_config *config), enum fault what,
-                         unsigned long at)
+static bool child_is_cut(struct golden *golden, int (*go)(const struct store_config *config, uint32_t layout),
+                         enum fault what, unsigned long at)
 {
     static const struct limits limits = {CHATLOG_LIMITS(LIMITS_VALUE)};
     struct store_config config = golden_config(golden, &limits);
@@ -182,7 +183,7 @@ static bool child_is_cut(struct golden *golden, int (*go)(const struct store_con
     assert_true(child >= 0);
     if (child == 0) {
         fault_set(what, at);
-        _exit(go(&config));
+        _exit(go(&config, golden->layout));
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -225,7 +226,7 @@ static void assert_whole(struct golden *golden)
     golden_open(golden, STORE_MIGRATE_HOLD, 0, &daemon);
     golden_compare(golden, &daemon, "as it was cut off");
     golden_close(&daemon);
-    if (migration_finish(golden) == 1) { /* a way back that was cut off is finished first */
+    if (migration_finish(golden) != NEWEST) { /* a way back that was cut off is finished first */
         assert_int_equal(migration_finish(golden), NEWEST);
     }
 }
@@ -240,9 +241,9 @@ static void assert_sound(const struct golden *golden)
     assert_int_equal(survey.unreadable + survey.mismatches + survey.strays, 0);
 }
 
-static void up_is_cut_at_every_call(enum fault what)
+static void up_is_cut_at_every_call(uint32_t layout, enum fault what)
 {
-    struct golden golden = golden_new(1, "typical");
+    struct golden golden = golden_new(layout, "typical");
     unsigned long at = 1;
     while (child_is_cut(&golden, child_up, what, at)) {
         assert_whole(&golden);
@@ -256,9 +257,9 @@ static void up_is_cut_at_every_call(enum fault what)
     golden_free(&golden);
 }
 
-static void down_is_cut_at_every_call(enum fault what)
+static void down_is_cut_at_every_call(uint32_t layout, enum fault what)
 {
-    struct golden golden = golden_new(1, "typical");
+    struct golden golden = golden_new(layout, "typical");
     unsigned long at = 1;
     assert_whole(&golden);
     while (child_is_cut(&golden, child_down, what, at)) {
@@ -267,7 +268,7 @@ static void down_is_cut_at_every_call(enum fault what)
     }
     print_message("cut off at each of %lu calls\n", at - 1);
     assert_true(at > FAR_DOWN);
-    golden_compare_held(&golden, 1, "down");
+    golden_compare_held(&golden, layout, "down");
     assert_sound(&golden);
     golden_free(&golden);
 }
@@ -275,28 +276,31 @@ static void down_is_cut_at_every_call(enum fault what)
 static void a_migration_may_end_at_any_write_and_any_sync(void **state)
 {
     (void)state;
-    up_is_cut_at_every_call(FAULT_EXIT);
+    up_is_cut_at_every_call(1, FAULT_EXIT);
+    up_is_cut_at_every_call(2, FAULT_EXIT);
 }
 
 static void a_migration_may_end_in_the_middle_of_any_write(void **state)
 {
     (void)state;
-    up_is_cut_at_every_call(FAULT_EXIT_HALF_WRITTEN);
+    up_is_cut_at_every_call(1, FAULT_EXIT_HALF_WRITTEN);
+    up_is_cut_at_every_call(2, FAULT_EXIT_HALF_WRITTEN);
 }
 
 static void the_way_back_may_end_at_any_write_and_any_sync(void **state)
 {
     (void)state;
-    down_is_cut_at_every_call(FAULT_EXIT);
-    down_is_cut_at_every_call(FAULT_EXIT_HALF_WRITTEN);
+    for (uint32_t layout = 1; layout < NEWEST; layout++) {
+        down_is_cut_at_every_call(layout, FAULT_EXIT);
+        down_is_cut_at_every_call(layout, FAULT_EXIT_HALF_WRITTEN);
+    }
 }
 
 /* ---- A full disk ---- */
 
-static void a_disk_that_is_full_at_any_write_pauses_the_migration_and_loses_nothing(void **state)
+static void a_full_disk_is_survived(uint32_t layout)
 {
-    (void)state;
-    struct golden golden = golden_new(1, "typical");
+    struct golden golden = golden_new(layout, "typical");
     bool met = true;
     unsigned pauses = 0;
     for (unsigned long at = 1; met; at += FULL_STEP) {
@@ -320,6 +324,13 @@ static void a_disk_that_is_full_at_any_write_pauses_the_migration_and_loses_noth
     }
     assert_true(pauses > FAR_DOWN / FULL_STEP);
     golden_free(&golden);
+}
+
+static void a_disk_that_is_full_at_any_write_pauses_the_migration_and_loses_nothing(void **state)
+{
+    (void)state;
+    a_full_disk_is_survived(1);
+    a_full_disk_is_survived(2);
 }
 
 int main(void)

@@ -40,9 +40,9 @@ class FullDisk(unittest.TestCase):
         with open(self.ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - mib * MIB)
 
-    def migrates_with_room(self, mib):
+    def migrates_with_room(self, layout, mib):
         """Returns True when the room was too small at first."""
-        self.data.take_golden("adversarial")
+        self.data.take_golden("adversarial", layout)
         self.leave_room(mib)
         self.data.start()
         migration = self.data.wait_state("paused", "none")
@@ -56,14 +56,20 @@ class FullDisk(unittest.TestCase):
         os.remove(f"{self.data.path}/data.mdb")
         return paused
 
-    def test_a_migration_pauses_at_any_mib_and_goes_on_by_itself(self):
+    def pauses_at_any_mib(self, layout):
         paused = []
         mib = RESERVE_MIB
         while not paused or paused[-1]:
-            paused.append(self.migrates_with_room(mib))
+            paused.append(self.migrates_with_room(layout, mib))
             mib += STEP_MIB
         print(f"paused {sum(paused)} times; needed no pause with {mib - STEP_MIB} MiB free", file=sys.stderr)
         self.assertGreater(len(paused), 1)
+
+    def test_a_migration_pauses_at_any_mib_and_goes_on_by_itself(self):
+        self.pauses_at_any_mib(1)
+
+    def test_one_of_layout_2_does_so_too(self):
+        self.pauses_at_any_mib(2)
 
 
 if __name__ == "__main__":

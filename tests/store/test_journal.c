@@ -161,6 +161,53 @@ static void what_waits_is_read_as_what_is_home(void **state)
     assert_waits(twins->late);
 }
 
+/* The names of alice's conversations, page by page, compared on both. */
+static size_t list_walk(struct twins *twins, size_t page_size)
+{
+    struct span after = span_of(NULL, 0);
+    size_t count = 0;
+    for (bool more = true; more;) {
+        const struct answer *page = twins_run(twins, op_list("alice", page_size, after));
+        assert_ok(page);
+        assert_in_range(page->count, 0, page_size);
+        count += page->count;
+        after = buffer_span(&page->result.next);
+        more = after.size > 0;
+    }
+    return count;
+}
+
+/* Some wait alone, some also have an older place at home, some are only at home; some are as recent as others. */
+static void a_list_in_pages_of_any_size_has_each_conversation_once_in_its_order(void **state)
+{
+    enum { CONVERSATIONS = 40 };
+    static const size_t page_sizes[] = {1, 2, 7, CONVERSATIONS, ALL};
+    static const struct store_conversation archived = {.archived = true};
+    struct twins *twins = *state;
+    char name[16];
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < CONVERSATIONS; i++) {
+            snprintf(name, sizeof(name), "thread %02u", i * 7 % CONVERSATIONS);
+            if (i % (round + 1) == 0) {
+                twins_append(twins, name, 1 + round); /* the first of which is remembered */
+            }
+            clock_advance(i % 3);
+            if (round == 1 && i % 5 == 0) { /* which folds it */
+                assert_ok(twins_run(twins, op_update("alice", name, STORE_MASK_ARCHIVED, &archived)));
+            }
+        }
+        if (round > 0) { /* the first append creates, and goes home */
+            assert_waits(twins->late);
+        }
+        wait_until_home(twins->home);
+        size_t all = list_walk(twins, ALL);
+        assert_true(round == 0 ? all == CONVERSATIONS : all < CONVERSATIONS);
+        for (size_t i = 0; i < sizeof(page_sizes) / sizeof(page_sizes[0]); i++) {
+            assert_int_equal(list_walk(twins, page_sizes[i]), all);
+        }
+    }
+}
+
 static void large_appends_among_small_ones_are_where_they_belong(void **state)
 {
     struct twins *twins = *state;
@@ -363,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         twins_test(what_waits_is_read_as_what_is_home),
+        twins_test(a_list_in_pages_of_any_size_has_each_conversation_once_in_its_order),
         twins_test(large_appends_among_small_ones_are_where_they_belong),
         twins_test(requests_and_message_ids_that_wait_are_found),
         twins_test(every_change_meets_what_waits_as_what_is_home),

@@ -53,20 +53,30 @@ void lmdb_file_put(const char *directory, const char *table, struct span key, st
     file_close(&file);
 }
 
-size_t lmdb_file_get(const char *directory, const char *table, struct span key, uint8_t *value, size_t size)
+size_t lmdb_file_find(const char *directory, const char *table, struct span key, uint8_t *value, size_t size)
 {
     uint8_t key_bytes[512];
     assert_true(key.size <= sizeof(key_bytes));
     memcpy(key_bytes, key.data, key.size);
     MDB_val lmdb_key = {.mv_size = key.size, .mv_data = key_bytes};
-    MDB_val lmdb_value;
+    MDB_val lmdb_value = {0};
     struct lmdb_file file = file_open(directory, table);
     assert_int_equal(file.rc, 0);
-    assert_int_equal(mdb_get(file.txn, file.table, &lmdb_key, &lmdb_value), 0);
+    int rc = mdb_get(file.txn, file.table, &lmdb_key, &lmdb_value);
+    assert_true(rc == 0 || rc == MDB_NOTFOUND);
     size_t found = lmdb_value.mv_size;
     assert_true(found <= size);
-    memcpy(value, lmdb_value.mv_data, found);
+    if (found > 0) {
+        memcpy(value, lmdb_value.mv_data, found);
+    }
     file_close(&file);
+    return found;
+}
+
+size_t lmdb_file_get(const char *directory, const char *table, struct span key, uint8_t *value, size_t size)
+{
+    size_t found = lmdb_file_find(directory, table, key, value, size);
+    assert_true(found > 0);
     return found;
 }
 

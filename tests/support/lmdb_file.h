@@ -7,7 +7,9 @@
 /* Puts, or with an empty value removes, one entry. Fails the test when that is not possible. */
 void lmdb_file_put(const char *directory, const char *table, struct span key, struct span value);
 
-/* Copies an entry's value; returns its size. Fails the test when there is none, or it is larger. */
+/* Copies an entry's value; returns its size. Fails the test when it is larger; get: also when there is none, for which
+ * find returns 0. */
+size_t lmdb_file_find(const char *directory, const char *table, struct span key, uint8_t *value, size_t size);
 size_t lmdb_file_get(const char *directory, const char *table, struct span key, uint8_t *value, size_t size);
 
 /* How many entries the table has; 0 when there is no such table. */

@@ -244,6 +244,8 @@ static void a_damaged_head_keeps_what_waits_for_it_and_stops_nothing(void **stat
         value_flip(client, "2.data", layout_3.head_key(&thread), 3);
         assert_refused(client_run(client, op_get("alice", "thread")), RECORD_DAMAGED);
         assert_refused(client_run(client, op_append("alice", "thread", &hello, 1)), RECORD_DAMAGED);
+        assert_refused(client_run(client, op_list("alice", 9, span_of(NULL, 0))), RECORD_DAMAGED);
+        assert_int_equal(client_run(client, op_list("alice", 1, span_of(NULL, 0)))->count, 1); /* the other one */
         assert_seqs(client_run(client, op_page("alice", "other", STORE_LATEST, 0, 9)), 1);
         fold_late(client, removal == 0);
         assert_refused(client_run(client, op_get("alice", "thread")), RECORD_DAMAGED);

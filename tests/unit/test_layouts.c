@@ -423,6 +423,67 @@ static void layout_2_finds_walks_in_order_and_removes_conversations(void **state
     conversations_are_found_walked_in_order_and_removed(2);
 }
 
+static void layout_3_finds_walks_in_order_and_removes_conversations(void **state)
+{
+    (void)state;
+    conversations_are_found_walked_in_order_and_removed(3);
+}
+
+/* Data of layout 2 is data of layout 3 as it stands. */
+static void layout_3_has_the_keys_and_tables_of_layout_2_and_a_journal(void **state)
+{
+    (void)state;
+    struct ids ids;
+    ids_make(&ids);
+    for (size_t at = 0; at < ids.count * ids.count; at++) {
+        struct key keys[2][8];
+        struct place place = place_of(&layout_2, &ids, at / ids.count, at % ids.count);
+        size_t count = keys_of(&place, &ids, keys[0]);
+        place.layout = &layout_3;
+        assert_int_equal(keys_of(&place, &ids, keys[1]), count);
+        for (size_t i = 0; i < count; i++) {
+            assert_key(keys[1][i], key_span(&keys[0][i]));
+        }
+    }
+    assert_memory_equal(layout_3.tables, layout_2.tables, sizeof(layout_2.tables));
+    assert_true(layout_shares_tables(&layout_2, &layout_3) && !layout_shares_tables(&layout_1, &layout_3));
+    assert_true(layout_3.sealed && layout_3.has_runs && !layout_2.has_runs);
+    assert_int_equal(layout_3.own_table_count, layout_2.own_table_count + 1);
+    assert_int_equal(layout_3.own_tables[layout_2.own_table_count], TABLE_3_JOURNAL);
+}
+
+/* What has a name and what has lost it; users without content are passed over. */
+static void content_is_walked_in_the_order_of_numbers_named_or_not(void **state)
+{
+    (void)state;
+    for (uint32_t number = 2; number <= 3; number++) {
+        struct fixture fixture;
+        fixture_open(&fixture, number);
+        struct work *work = &fixture.work;
+        const struct layout *layout = layout_of(number);
+        conversation_create(&fixture, 0, 0); /* user 1, conversation 1 */
+        work->numbers.conversation = 41;     /* and conversation 42, which has a name */
+        conversation_create(&fixture, 0, 1); /* but, from here on, no head */
+        struct place place = {.layout = layout, .user_number = 1, .conversation_number = 42};
+        struct key key = layout->head_key(&place);
+        assert_true(txn_delete(&work->txn, layout->tables[KIND_HEAD], key_span(&key)));
+        const struct place lost[] = {{.layout = layout, .user_number = 1, .conversation_number = 300},
+                                     {.layout = layout, .user_number = 9, .conversation_number = 2}};
+        for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++) {
+            key = layout->message_key(&lost[i], 5);
+            txn_put(&work->txn, layout->tables[KIND_MESSAGE], key_span(&key), TEXT("content"));
+        }
+        static const uint64_t wanted[][2] = {{1, 1}, {1, 300}, {9, 2}};
+        place = (struct place){.layout = layout};
+        for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+            assert_true(layout->next_content(&work->txn, &place));
+            assert_true(place.user_number == wanted[i][0] && place.conversation_number == wanted[i][1]);
+        }
+        assert_false(layout->next_content(&work->txn, &place));
+        fixture_close(&fixture);
+    }
+}
+
 static void a_number_is_never_given_out_twice(void **state)
 {
     (void)state;
@@ -456,6 +517,9 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_in_key_or_value_does_not_pass_the_seal),
         cmocka_unit_test(layout_1_finds_walks_in_order_and_removes_conversations),
         cmocka_unit_test(layout_2_finds_walks_in_order_and_removes_conversations),
+        cmocka_unit_test(layout_3_finds_walks_in_order_and_removes_conversations),
+        cmocka_unit_test(layout_3_has_the_keys_and_tables_of_layout_2_and_a_journal),
+        cmocka_unit_test(content_is_walked_in_the_order_of_numbers_named_or_not),
         cmocka_unit_test(a_number_is_never_given_out_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

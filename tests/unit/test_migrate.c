@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,11 +147,12 @@ SEEN int fdatasync(int file)
     return real(file);
 }
 
-/* ---- A small store of layout 1 to migrate again and again -------------------------------------------------------- */
+/* ---- A small store to migrate again and again -------------------------------------------------------------------- */
 
 struct case_ {
     struct client *client;
-    char *original; /* a directory with data.mdb as it was at first */
+    uint32_t layout; /* it was made in */
+    char *original;  /* a directory with data.mdb as it was at first */
     struct buffer wanted;
 };
 
@@ -182,7 +184,8 @@ static void small_fill(struct client *client)
     assert_ok(client_run(client, op_delete("ann", "c2")));
 }
 
-static int case_setup(void **state)
+/* Of layout 3: all of it waits in the journal. */
+static int case_make(void **state, uint32_t layout)
 {
     struct case_ *one = calloc(1, sizeof(*one));
     assert_non_null(one);
@@ -190,7 +193,9 @@ static int case_setup(void **state)
     clock_set(CLIENT_EPOCH_US);
     one->client = client_new();
     one->original = directory_new();
-    image_begin_old(one->client, 1);
+    one->layout = layout;
+    client_config(one->client)->fold_late = true;
+    image_begin_old(one->client, layout);
     small_fill(one->client);
     one->wanted = image_take(one->client);
     client_close(one->client);
@@ -198,6 +203,21 @@ static int case_setup(void **state)
     client_config(one->client)->migrate_slice_records = 3;
     *state = one;
     return 0;
+}
+
+static int case_setup(void **state)
+{
+    return case_make(state, 1);
+}
+
+static int case_setup_2(void **state)
+{
+    return case_make(state, 2);
+}
+
+static int case_setup_3(void **state)
+{
+    return case_make(state, 3);
 }
 
 static int case_teardown(void **state)
@@ -212,6 +232,14 @@ static int case_teardown(void **state)
 }
 
 #define case_test(name) cmocka_unit_test_setup_teardown(name, case_setup, case_teardown)
+#define case_test_2(name)                                                                                              \
+    {                                                                                                                  \
+#name " (2)", name, case_setup_2, case_teardown, NULL                                                          \
+    }
+#define case_test_3(name)                                                                                              \
+    {                                                                                                                  \
+#name " (3)", name, case_setup_3, case_teardown, NULL                                                          \
+    }
 
 static void case_begin(struct case_ *one)
 {
@@ -247,7 +275,37 @@ static void case_finish(struct case_ *one, uint32_t layout)
     assert_int_equal(survey.unreadable + survey.mismatches + survey.strays, 0);
 }
 
-static int fault_run(struct case_ *one, enum call call, int at, int rc, uint32_t layout)
+/* Where each layout is migrated to, and back from. */
+static const struct way {
+    uint32_t from, to;
+} ways[] = {{1, 2}, {2, 3}, {3, 2}, {3, 1}};
+enum { WAYS = sizeof(ways) / sizeof(ways[0]) };
+
+typedef bool way_run(struct case_ *one, enum call call, int at, int rc, uint32_t layout);
+
+/* Runs every way there and back with the fault at the first call, the second and so on, until both got through without
+ * meeting it. Returns the least number of calls that were met. */
+static int every_call(struct case_ *one, enum call call, int rc, way_run *run)
+{
+    int least = INT_MAX;
+    for (size_t i = 0; i < WAYS; i++) {
+        if (ways[i].from != one->layout) {
+            continue;
+        }
+        int at = 1;
+        for (bool met = true; met; at++) {
+            case_begin(one);
+            met = run(one, call, at, rc, ways[i].to);
+            case_finish(one, ways[i].to);
+            met = run(one, call, at, rc, ways[i].from) || met;
+            case_finish(one, ways[i].from);
+        }
+        least = at < least ? at : least;
+    }
+    return least;
+}
+
+static bool fails(struct case_ *one, enum call call, int at, int rc, uint32_t layout)
 {
     struct error error;
     fault_set(call, at, rc, false);
@@ -255,46 +313,31 @@ static int fault_run(struct case_ *one, enum call call, int at, int rc, uint32_t
     return atomic_load(&faults[call].calls_left) == 0; /* it was met */
 }
 
-static int every_call_fails(struct case_ *one, enum call call, int rc)
-{
-    int at = 1;
-    bool met = true;
-    for (; met; at++) {
-        case_begin(one);
-        met = fault_run(one, call, at, rc, 2);
-        case_finish(one, 2);
-        fault_run(one, call, at, rc, 1);
-        case_finish(one, 1);
-    }
-    return at;
-}
-
 static void whichever_put_fails_nothing_is_lost(void **state)
 {
-    assert_true(every_call_fails(*state, CALL_PUT, MDB_MAP_FULL) > 20);
-    assert_true(every_call_fails(*state, CALL_PUT, ENOMEM) > 20);
+    assert_true(every_call(*state, CALL_PUT, MDB_MAP_FULL, fails) > 14);
+    assert_true(every_call(*state, CALL_PUT, ENOMEM, fails) > 14);
 }
 
 static void whichever_deletion_fails_nothing_is_lost(void **state)
 {
-    assert_true(every_call_fails(*state, CALL_DELETE, MDB_MAP_FULL) > 8);
+    assert_true(every_call(*state, CALL_DELETE, MDB_MAP_FULL, fails) > 6);
 }
 
 static void whichever_commit_fails_nothing_is_lost(void **state)
 {
-    assert_true(every_call_fails(*state, CALL_COMMIT, ENOSPC) > 4);
+    assert_true(every_call(*state, CALL_COMMIT, ENOSPC, fails) > 4);
 }
 
 /* In another process, which ends at that call. Returns whether it got there. */
-static bool death_run(struct case_ *one, enum call call, int at, uint32_t layout)
+static bool dies(struct case_ *one, enum call call, int at, int rc, uint32_t layout)
 {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         struct error error;
-        fault_set(call, at, DIED, false);
-        int rc = to_layout(one, layout, &error);
-        _exit(rc ? 1 : 0);
+        fault_set(call, at, rc, false);
+        _exit(to_layout(one, layout, &error) ? 1 : 0);
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -303,33 +346,19 @@ static bool death_run(struct case_ *one, enum call call, int at, uint32_t layout
     return WEXITSTATUS(status) == DIED;
 }
 
-static int every_call_dies(struct case_ *one, enum call call)
-{
-    int at = 1;
-    bool died = true;
-    for (; died; at++) {
-        case_begin(one);
-        died = death_run(one, call, at, 2);
-        case_finish(one, 2);
-        death_run(one, call, at, 1);
-        case_finish(one, 1);
-    }
-    return at;
-}
-
 static void ended_at_any_commit_it_goes_on(void **state)
 {
-    assert_true(every_call_dies(*state, CALL_COMMIT) > 4);
+    assert_true(every_call(*state, CALL_COMMIT, DIED, dies) > 4);
 }
 
 static void ended_in_the_middle_of_any_write_it_goes_on(void **state)
 {
-    assert_true(every_call_dies(*state, CALL_WRITE) > 8);
+    assert_true(every_call(*state, CALL_WRITE, DIED, dies) > 8);
 }
 
 static void ended_at_any_sync_it_goes_on(void **state)
 {
-    assert_true(every_call_dies(*state, CALL_SYNC) > 4);
+    assert_true(every_call(*state, CALL_SYNC, DIED, dies) > 4);
 }
 
 /* ---- In the daemon's store --------------------------------------------------------------------------------------- */
@@ -350,6 +379,18 @@ static void it_pauses_while_the_disk_is_full_and_goes_on_by_itself(void **state)
 {
     struct case_ *one = *state;
     fault_set(CALL_APPEND, 1, ENOSPC, true);
+    image_migrate(one->client, 3);
+    wait_state(one->client, STORE_MIGRATION_PAUSED);
+    image_expect(one->client, &one->wanted, "paused");
+    faults_clear();
+    wait_state(one->client, STORE_MIGRATION_NONE);
+    image_expect(one->client, &one->wanted, "gone on");
+}
+
+static void on_the_way_from_layout_2_it_pauses_and_goes_on_too(void **state)
+{
+    struct case_ *one = *state;
+    fault_set(CALL_PUT, 5, ENOSPC, true); /* the first are of its beginning */
     image_migrate(one->client, 3);
     wait_state(one->client, STORE_MIGRATION_PAUSED);
     image_expect(one->client, &one->wanted, "paused");
@@ -429,12 +470,26 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         case_test(whichever_put_fails_nothing_is_lost),
+        case_test_2(whichever_put_fails_nothing_is_lost),
+        case_test_3(whichever_put_fails_nothing_is_lost),
         case_test(whichever_deletion_fails_nothing_is_lost),
+        case_test_2(whichever_deletion_fails_nothing_is_lost),
+        case_test_3(whichever_deletion_fails_nothing_is_lost),
         case_test(whichever_commit_fails_nothing_is_lost),
+        case_test_2(whichever_commit_fails_nothing_is_lost),
+        case_test_3(whichever_commit_fails_nothing_is_lost),
         case_test(ended_at_any_commit_it_goes_on),
+        case_test_2(ended_at_any_commit_it_goes_on),
+        case_test_3(ended_at_any_commit_it_goes_on),
         case_test(ended_in_the_middle_of_any_write_it_goes_on),
+        case_test_2(ended_in_the_middle_of_any_write_it_goes_on),
+        case_test_3(ended_in_the_middle_of_any_write_it_goes_on),
         case_test(ended_at_any_sync_it_goes_on),
+        case_test_2(ended_at_any_sync_it_goes_on),
+        case_test_3(ended_at_any_sync_it_goes_on),
         case_test(it_pauses_while_the_disk_is_full_and_goes_on_by_itself),
+        cmocka_unit_test_setup_teardown(on_the_way_from_layout_2_it_pauses_and_goes_on_too, case_setup_2,
+                                        case_teardown),
         case_test(after_three_failures_it_halts_and_serves_and_the_next_start_goes_on),
         case_test(what_cannot_be_read_stays_so_and_a_copy_is_in_quarantine),
     };

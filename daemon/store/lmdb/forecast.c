@@ -1,8 +1,10 @@
 /* store_forecast: everything is looked at, and the first conversations are copied to a scratch directory and migrated
  * there for good, so that time and space are measured and not guessed. The copy is laid out as the data is: its records
- * are put in the order in which they lie in the data file, because scattered pages cost a migration more. */
+ * are put in the order in which they lie in the data file, because scattered pages cost a migration more; what waits in
+ * the journal waits in the copy's, in the same order. */
 #include "base/clock.h"
 #include "store/lmdb/heads.h"
+#include "store/lmdb/journal.h"
 #include "store/lmdb/marker.h"
 #include "store/lmdb/migrate_offline.h"
 #include "store/lmdb/survey.h"
@@ -30,6 +32,13 @@ struct spot {
     uint32_t table;
 };
 
+/* An entry of the journal to be copied, and whose it is in the copy. */
+struct waiting {
+    uint64_t id;
+    uint64_t user_number;
+    uint64_t conversation_number;
+};
+
 /* The copy under way. */
 struct trial {
     struct env *from;
@@ -41,9 +50,35 @@ struct trial {
     struct buffer keys;
     struct spot *spots; /* TRIAL_RECORDS */
     size_t spot_count;
+    struct waiting *waiting; /* TRIAL_RECORDS */
+    size_t waiting_count;
     uint64_t messages;
     uint64_t uncommitted; /* bytes of keys and values */
+    int rc;               /* of LMDB: the first commit that failed */
 };
+
+static void copy_begin(struct trial *trial)
+{
+    trial->work = (struct work){.txn = env_begin(trial->to), .now_us = clock_wall_us(), .scratch = &trial->scratch};
+    work_load(&trial->work);
+    trial->uncommitted = 0;
+}
+
+static void copy_commit(struct trial *trial)
+{
+    work_save(&trial->work);
+    int rc = env_commit(trial->to, &trial->work.txn);
+    trial->rc = trial->rc ? trial->rc : rc;
+}
+
+/* Commits when there is enough. */
+static void copy_go_on(struct trial *trial)
+{
+    if (trial->uncommitted >= COPY_BYTES) {
+        copy_commit(trial);
+        copy_begin(trial);
+    }
+}
 
 static void copy_put(struct trial *trial, enum table table, struct span key, struct span value)
 {
@@ -52,6 +87,7 @@ static void copy_put(struct trial *trial, enum table table, struct span key, str
     layout_seal(trial->layout, key, &trial->scratch);
     trial->uncommitted += key.size + trial->scratch.size;
     work_put_scratch(&trial->work, table, key);
+    copy_go_on(trial);
 }
 
 static bool spot_add(struct trial *trial, enum table table, struct key key, struct span value)
@@ -80,6 +116,13 @@ static struct key copy_key(const struct layout *layout, const struct place *to, 
                                      : layout->request_key(to, rest);
 }
 
+/* How many messages stand in a value. */
+static size_t message_count(struct span value)
+{
+    struct run_info info;
+    return run_is(value) && run_info_get(value, &info) == 0 ? info.count : 1;
+}
+
 static void copy_kind(struct trial *trial, enum kind kind, const struct place *from, const struct place *to)
 {
     const struct layout *layout = trial->layout;
@@ -94,8 +137,9 @@ static void copy_kind(struct trial *trial, enum kind kind, const struct place *f
             kind == KIND_MESSAGE ? layout->parse_message(cursor.key, key_span(&prefix), &seq) == 0 : key_is_id(rest);
         more = true;
         if (keyed && value.size > 0 && layout_open(layout, cursor.key, &value) == 0) {
-            more = spot_add(trial, layout->tables[kind], copy_key(layout, to, kind, seq, rest), value);
-            trial->messages += more && kind == KIND_MESSAGE;
+            more = trial->messages < TRIAL_RECORDS &&
+                   spot_add(trial, layout->tables[kind], copy_key(layout, to, kind, seq, rest), value);
+            trial->messages += more && kind == KIND_MESSAGE ? message_count(value) : 0;
         }
         more = more && cursor_next(&cursor);
     }
@@ -124,17 +168,65 @@ static void copy_head(struct trial *trial, const struct place *from, const struc
     trial->work.stats.conversations++;
 }
 
-static void copy_begin(struct trial *trial)
+/* Notes what waits of a conversation. */
+static void copy_waiting(struct trial *trial, const struct place *from, const struct place *to)
 {
-    trial->work = (struct work){.txn = env_begin(trial->to), .now_us = clock_wall_us(), .scratch = &trial->scratch};
-    work_load(&trial->work);
-    trial->uncommitted = 0;
+    struct pending_chain chain;
+    if (!trial->layout->has_runs) {
+        return;
+    }
+    pending_chain(trial->source.pending, from->conversation_number, false, &chain);
+    for (size_t i = chain.count; i > 0 && trial->waiting_count < TRIAL_RECORDS; i--) {
+        struct journal_entry entry;
+        struct message_record record;
+        struct span bytes;
+        if (journal_get(&trial->source, chain.ids[i - 1], &entry) != GET_FOUND) {
+            continue; /* damaged, or a daemon has folded it meanwhile */
+        }
+        trial->waiting[trial->waiting_count++] = (struct waiting){entry.id, to->user_number, to->conversation_number};
+        while (journal_next_message(&entry, &record, &bytes) == 1) {
+            trial->messages++;
+        }
+    }
 }
 
-static int copy_commit(struct trial *trial)
+static int waiting_order(const void *a, const void *b)
 {
-    work_save(&trial->work);
-    return env_commit(trial->to, &trial->work.txn);
+    const struct waiting *left = a;
+    const struct waiting *right = b;
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+/* Puts an entry into the copy's journal. */
+static void journal_copy(struct trial *trial, const struct waiting *waiting)
+{
+    struct pending *pending = trial->work.txn.pending;
+    struct journal_entry entry;
+    struct span key, value;
+    if (journal_get(&trial->source, waiting->id, &entry) != GET_FOUND ||
+        !journal_find(&trial->source, waiting->id, &key, &value) || layout_open(trial->layout, key, &value)) {
+        return;
+    }
+    struct pending_entry pushed = {
+        .id = pending_next_id(pending),
+        .user_number = waiting->user_number,
+        .conversation_number = waiting->conversation_number,
+        .activity_us = entry.activity_time_us,
+        .bytes = (uint32_t)value.size,
+        .has_ids = entry.has_ids,
+    };
+    if (!pending_has_room(pending, &pushed)) {
+        return;
+    }
+    entry.id = pushed.id;
+    entry.user_number = waiting->user_number;
+    entry.conversation_number = waiting->conversation_number;
+    buffer_clear(&trial->scratch);
+    buffer_append(&trial->scratch, value.data, value.size);
+    journal_put(&trial->work, &entry);
+    pending_push(pending, &pushed);
+    trial->uncommitted += key.size + value.size;
+    copy_go_on(trial);
 }
 
 /* Gives the first conversations their names in the copy, and notes their records. */
@@ -156,6 +248,7 @@ static void copy_name(struct trial *trial)
             copy_kind(trial, kinds[k], &from, &to);
         }
         copy_head(trial, &from, &to);
+        copy_waiting(trial, &from, &to);
         after = from;
     }
     buffer_free(&memory[0]);
@@ -166,25 +259,30 @@ static void copy_name(struct trial *trial)
 static int copy_run(struct trial *trial)
 {
     trial->spots = calloc(TRIAL_RECORDS, sizeof(*trial->spots));
-    if (!trial->spots) {
-        return ENOMEM;
+    trial->waiting = calloc(TRIAL_RECORDS, sizeof(*trial->waiting));
+    bool has_memory = trial->spots && trial->waiting;
+    if (has_memory) {
+        copy_begin(trial);
+        copy_name(trial);
+        has_memory = !trial->keys.failed;
+        trial->rc = trial->rc ? trial->rc : trial->source.rc;
+        qsort(trial->spots, trial->spot_count, sizeof(*trial->spots), spot_order);
+        qsort(trial->waiting, trial->waiting_count, sizeof(*trial->waiting), waiting_order);
     }
-    copy_begin(trial);
-    copy_name(trial);
-    int rc = trial->keys.failed ? ENOMEM : trial->source.rc;
-    qsort(trial->spots, trial->spot_count, sizeof(*trial->spots), spot_order);
-    for (size_t i = 0; i < trial->spot_count && rc == 0; i++) {
+    for (size_t i = 0; has_memory && i < trial->spot_count && trial->rc == 0; i++) {
         const struct spot *spot = &trial->spots[i];
         copy_put(trial, (enum table)spot->table, span_of(trial->keys.data + spot->key_at, spot->key_size), spot->value);
-        if (trial->uncommitted >= COPY_BYTES) {
-            rc = copy_commit(trial);
-            copy_begin(trial);
-        }
     }
-    int last = copy_commit(trial);
+    for (size_t i = 0; has_memory && i < trial->waiting_count && trial->rc == 0; i++) {
+        journal_copy(trial, &trial->waiting[i]);
+    }
+    if (trial->work.txn.handle) {
+        copy_commit(trial);
+    }
     free(trial->spots);
+    free(trial->waiting);
     buffer_free(&trial->keys);
-    return rc ? rc : last;
+    return has_memory ? trial->rc : ENOMEM;
 }
 
 static uint64_t used_bytes(struct env *env)

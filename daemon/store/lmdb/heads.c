@@ -40,14 +40,20 @@ int conversation_not_found(struct error *error)
 int head_load(struct txn *txn, const struct layouts *layouts, struct span user, struct span conversation,
               int64_t now_us, struct head *head, struct error *error)
 {
-    struct span value;
     head->state = HEAD_MISSING;
     head->stale = false;
     enum get_result found = place_find(txn, layouts, user, conversation, &head->place);
     if (found == GET_MISSING || txn->rc) {
         return 0;
     }
-    if (found == GET_DAMAGED || place_get_head(txn, &head->place, &value) != GET_FOUND) {
+    return found == GET_DAMAGED ? conversation_damaged(error, &head->place) : head_read(txn, now_us, head, error);
+}
+
+int head_read(struct txn *txn, int64_t now_us, struct head *head, struct error *error)
+{
+    struct span value;
+    head->state = HEAD_MISSING;
+    if (place_get_head(txn, &head->place, &value) != GET_FOUND) {
         return conversation_damaged(error, &head->place);
     }
     buffer_clear(&head->bytes);
@@ -56,7 +62,7 @@ int head_load(struct txn *txn, const struct layouts *layouts, struct span user, 
         return memory_short(error);
     }
     if (record_get_conversation(buffer_span(&head->bytes), &head->record) ||
-        !span_equal(head->record.conversation_id, conversation)) {
+        !span_equal(head->record.conversation_id, head->place.head.conversation)) {
         return conversation_damaged(error, &head->place);
     }
     head->stale = journal_part_load(txn, head) == 1;

@@ -28,6 +28,9 @@ int head_load(struct txn *txn, const struct layouts *layouts, struct span user, 
               int64_t now_us, struct head *head, struct error *error);
 void head_free(struct head *head);
 
+/* The same for one whose place is in head->place, found. */
+int head_read(struct txn *txn, int64_t now_us, struct head *head, struct error *error);
+
 /* Appends the record behind a field number; what was read is copied unless the journal says more. */
 void head_put_element(struct buffer *out, uint32_t field, const struct head *head);
 

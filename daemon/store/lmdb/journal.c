@@ -224,16 +224,22 @@ bool journal_remove_user(struct work *work, uint64_t user_number, uint64_t *posi
     return done;
 }
 
+uint64_t journal_last(struct txn *txn)
+{
+    struct cursor cursor = cursor_open(txn, TABLE_3_JOURNAL);
+    struct key end = id_key(UINT64_MAX);
+    bool found = cursor_seek_below(&cursor, key_span(&end)) && cursor.key.size == JOURNAL_KEY_BYTES;
+    uint64_t last = found ? key_get_number(cursor.key.data) : 0;
+    cursor_close(&cursor);
+    return last;
+}
+
 uint64_t journal_span(struct txn *txn)
 {
     struct cursor cursor = cursor_open(txn, TABLE_3_JOURNAL);
-    uint64_t span = 0;
-    if (cursor_first(&cursor) && cursor.key.size == JOURNAL_KEY_BYTES) {
-        uint64_t first = key_get_number(cursor.key.data);
-        struct key end = id_key(UINT64_MAX);
-        bool found = cursor_seek_below(&cursor, key_span(&end)) && cursor.key.size == JOURNAL_KEY_BYTES;
-        span = found ? key_get_number(cursor.key.data) - first + 1 : 0;
-    }
+    bool found = cursor_first(&cursor) && cursor.key.size == JOURNAL_KEY_BYTES;
+    uint64_t first = found ? key_get_number(cursor.key.data) : 0;
     cursor_close(&cursor);
-    return span;
+    uint64_t last = found ? journal_last(txn) : 0;
+    return last > 0 ? last - first + 1 : 0;
 }

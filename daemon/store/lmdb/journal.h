@@ -71,6 +71,9 @@ bool journal_scan(struct txn *txn, uint64_t from, journal_visit *visit, void *ar
 /* How many numbers there are from the first entry to the last; 0: there is none. */
 uint64_t journal_span(struct txn *txn);
 
+/* The number of the last entry; 0: there is none. */
+uint64_t journal_last(struct txn *txn);
+
 /* Removes one entry. */
 void journal_delete(struct work *work, const struct journal_entry *entry);
 

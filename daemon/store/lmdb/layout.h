@@ -67,8 +67,8 @@ struct layout {
     int (*parse_message)(struct span key, struct span prefix, uint64_t *ret_seq);
     int (*parse_recency)(struct span key, struct span prefix, int64_t *ret_activity_us, struct span *ret_conversation);
 
-    /* Finds the conversation by name and fills in its numbers. With an empty conversation: the user, who is there as
-     * long as he has one. */
+    /* Finds the conversation by name and fills in its numbers; a user's number that is there is believed. With an empty
+     * conversation: the user, who is there as long as he has one. */
     enum get_result (*find)(struct txn *txn, struct place *place);
 
     /* Gives a conversation that this layout does not have (and whose user is not damaged in it) its names and

@@ -122,6 +122,7 @@ static struct run_message record_put(struct mover *mover, const struct place *si
     struct span stored = {0};
     buffer_clear(&mover->pack->value);
     buffer_append(&mover->pack->value, message->record.data, message->record.size);
+    mover->bytes += message->record.size; /* many times what the run took */
     value_put(mover, side, &key);
     if (value_get(mover, side, &key, &stored) &&
         (layout_open(side->layout, key_span(&key), &stored) || !span_equal(stored, message->record))) {

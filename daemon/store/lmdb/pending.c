@@ -347,6 +347,7 @@ void pending_user(struct pending *pending, uint64_t user_number, bool writer, st
             assert(ret->count < PENDING_USER_MAX);
             ret->conversations[ret->count++] = (struct pending_conversation){
                 .conversation_number = pending->nodes.nodes[found].conversation_number,
+                .newest_id = chain.newest,
                 .activity_us = chain.activity_us,
             };
         }

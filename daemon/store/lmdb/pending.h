@@ -47,6 +47,7 @@ struct pending_chain {
 /* A conversation of a user. */
 struct pending_conversation {
     uint64_t conversation_number;
+    uint64_t newest_id; /* of its entries */
     int64_t activity_us;
 };
 

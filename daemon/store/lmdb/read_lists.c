@@ -1,10 +1,7 @@
 /* The lists of conversations and of users, over all layouts in use. */
-#include "store/lmdb/read.h"
+#include "store/lmdb/read_waiting.h"
 
 #include "base/wire.h"
-
-#include <assert.h>
-#include <stdlib.h>
 
 enum { LIST_SCAN_MAX = 10000 /* index entries a call looks at, so that its snapshot is short */ };
 
@@ -69,90 +66,6 @@ static int run_open(struct read *read, const struct layout *layout, struct span 
     return 0;
 }
 
-/* Conversations with something in the journal: their activity is not what their recency entry at home says. */
-struct waiting {
-    size_t count;
-    size_t next;
-    struct waiting_entry {
-        int64_t activity_us;
-        struct span conversation; /* borrowed from the snapshot */
-    } entries[PENDING_USER_MAX];
-};
-
-static int waiting_order(const void *a, const void *b)
-{
-    const struct waiting_entry *left = a;
-    const struct waiting_entry *right = b;
-    if (left->activity_us != right->activity_us) {
-        return left->activity_us > right->activity_us ? -1 : 1;
-    }
-    return span_order(left->conversation, right->conversation);
-}
-
-/* The name of a conversation known by its numbers; empty: it is damaged or gone. */
-static struct span name_find(struct read *read, const struct place *place)
-{
-    struct span value;
-    struct conversation_record record;
-    struct key key = place->layout->head_key(place);
-    if (!txn_get(read->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value) ||
-        layout_open(place->layout, key_span(&key), &value) || record_get_conversation(value, &record)) {
-        return span_of(NULL, 0);
-    }
-    return record.conversation_id;
-}
-
-/* Lists what of the user waits in the journal in this snapshot. Returns 0 or -ERROR_MEMORY_SHORT. */
-static int waiting_load(struct read *read, const struct run runs[2], struct waiting *ret)
-{
-    const struct run *home = runs[1].place.layout && runs[1].place.layout->has_runs ? &runs[1] : &runs[0];
-    struct pending_user user;
-    ret->count = ret->next = 0;
-    if (!read->txn->pending || !home->place.layout || !home->place.layout->has_runs) {
-        return 0;
-    }
-    pending_user(read->txn->pending, home->place.user_number, read->txn->is_write, &user);
-    read->head.stale = user.removal_commit > txn_id(read->txn);
-    for (size_t i = 0; i < user.count && !read->head.stale; i++) {
-        struct place place = home->place;
-        place.conversation_number = user.conversations[i].conversation_number;
-        struct span name = name_find(read, &place);
-        int rc = name.size == 0 ? 0
-                                : head_load(read->txn, &read->layouts, read->op->user, name, read->now_us, &read->head,
-                                            read->error);
-        if (rc == -ERROR_MEMORY_SHORT) {
-            return rc;
-        }
-        if (rc == 0 && name.size > 0 && read->head.place.journal) { /* damage is told when its turn comes */
-            ret->entries[ret->count++] = (struct waiting_entry){read->head.record.activity_time_us, name};
-        }
-    }
-    qsort(ret->entries, ret->count, sizeof(ret->entries[0]), waiting_order);
-    return 0;
-}
-
-static bool waiting_has(const struct waiting *waiting, struct span conversation)
-{
-    for (size_t i = 0; i < waiting->count; i++) {
-        if (span_equal(waiting->entries[i].conversation, conversation)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Passes over what stands before the page. */
-static void waiting_seek(struct waiting *waiting, struct span after)
-{
-    struct waiting_entry position;
-    if (after.size == 0 || key_parse_position(after, &position.activity_us, &position.conversation)) {
-        return;
-    }
-    while (waiting->next < waiting->count && waiting_order(&waiting->entries[waiting->next], &position) <= 0) {
-        waiting->next++;
-    }
-}
-
 /* A page under way: entries at home in up to two layouts, and those that wait. */
 struct page {
     struct run runs[2];
@@ -170,35 +83,33 @@ struct item {
 /* Of two the one whose entry comes first in the list: latest first, then by name. */
 static bool item_is_before(const struct item *a, const struct item *b)
 {
-    const struct waiting_entry left = {a->activity_us, a->conversation};
-    const struct waiting_entry right = {b->activity_us, b->conversation};
+    const struct waiting_entry left = {.activity_us = a->activity_us, .conversation = a->conversation};
+    const struct waiting_entry right = {.activity_us = b->activity_us, .conversation = b->conversation};
     return a->damaged || (!b->damaged && waiting_order(&left, &right) < 0);
 }
 
-static bool page_first(struct page *page, struct item *ret)
+/* Finds the next item. Returns 1, 0 at the end, or -ERROR_MEMORY_SHORT. */
+static int page_first(struct read *read, struct page *page, struct item *ret)
 {
+    const struct waiting_entry *entry;
     bool found = false;
     for (size_t i = 0; i < 2; i++) {
         struct run *run = &page->runs[i];
-        while (run->more && !run->damaged && waiting_has(&page->waiting, run->conversation)) {
-            run_take(run, cursor_next(&run->cursor));
-        }
         struct item item = {run, run->activity_us, run->conversation, run->damaged};
         if (run->more && (!found || item_is_before(&item, ret))) {
             *ret = item;
             found = true;
         }
     }
-    struct waiting *waiting = &page->waiting;
-    if (waiting->next < waiting->count) {
-        const struct waiting_entry *entry = &waiting->entries[waiting->next];
+    int rc = waiting_look(read, &page->waiting, &entry);
+    if (rc == 0 && entry) {
         struct item item = {NULL, entry->activity_us, entry->conversation, false};
         if (!found || item_is_before(&item, ret)) {
             *ret = item;
             found = true;
         }
     }
-    return found;
+    return rc ? rc : found;
 }
 
 static void page_advance(struct page *page, const struct item *item)
@@ -232,57 +143,99 @@ static int item_look(struct read *read, const struct item *item, struct recency_
                : 0;
 }
 
+/* Adds a conversation with what waits of it. */
+static int waiting_add(struct read *read, const struct page *page)
+{
+    struct head *head = &read->head;
+    int rc = waiting_load(read, &page->waiting, &page->waiting.entries[page->waiting.next]);
+    if (rc || head->stale) {
+        return rc;
+    }
+    struct recency_entry entry = record_recency(&head->record);
+    if (!entry_is_wanted(read, &entry)) {
+        return 0;
+    }
+    head_put_element(&read->result->records, read->op->record_field, head);
+    return 1;
+}
+
+/* Adds a conversation unless something of it waits after all. */
+static int loaded_add(struct read *read, const struct item *item)
+{
+    struct head *head = &read->head;
+    int rc = head_load(read->txn, &read->layouts, read->op->user, item->conversation, read->now_us, head, read->error);
+    if (rc || head->state == HEAD_MISSING || head->stale || head->place.journal) {
+        return rc;
+    }
+    head_put_element(&read->result->records, read->op->record_field, head);
+    return 1;
+}
+
+/* Adds the conversation of a recency entry at home, unless it is listed with what waits of it. */
+static int run_add(struct read *read, const struct page *page, const struct item *item)
+{
+    struct conversation_place place = {.head = item->run->place};
+    if (read->layouts.source) {
+        return loaded_add(read, item);
+    }
+    place.head.conversation = item->conversation;
+    enum get_result found = place.head.layout->find(read->txn, &place.head);
+    if (found != GET_FOUND) {
+        return found == GET_DAMAGED ? conversation_damaged(read->error, &place) : 0;
+    }
+    struct conversation_record record;
+    struct span value;
+    if (place_get_head(read->txn, &place, &value) != GET_FOUND || record_get_conversation(value, &record) ||
+        !span_equal(record.conversation_id, item->conversation)) {
+        return conversation_damaged(read->error, &place); /* also of what is listed elsewhere: nobody else tells */
+    }
+    const struct pending_conversation *known = waiting_find(&page->waiting, place.head.conversation_number);
+    if (known) {
+        return waiting_outdates(&page->waiting, known, item->activity_us) ? 0 : loaded_add(read, item);
+    }
+    wire_put_element(&read->result->records, read->op->record_field, value);
+    return 1;
+}
+
 /* Adds the conversation of the item to the result, if it is wanted. Returns 1 when it was added, 2 when the page has no
  * room for it. */
-static int item_add(struct read *read, const struct item *item)
+static int item_add(struct read *read, const struct page *page, const struct item *item)
 {
-    const struct store_op *op = read->op;
-    struct head *head = &read->head;
     struct recency_entry entry;
     int rc = item_look(read, item, &entry);
     if (rc < 0 || (rc == 0 && !entry_is_wanted(read, &entry))) {
         return rc;
     }
-    bool by_head = rc == 1;
-    rc = head_load(read->txn, &read->layouts, op->user, item->conversation, read->now_us, head, read->error);
-    if (rc || head->state == HEAD_MISSING || head->stale) {
-        return rc;
-    }
-    if (by_head) {
-        entry = record_recency(&head->record);
-        if (!entry_is_wanted(read, &entry)) {
-            return 0;
-        }
-    }
     struct buffer *records = &read->result->records;
     size_t before = records->size;
-    head_put_element(records, op->record_field, head);
-    if (before > 0 && records->size > read->limits->request_bytes) {
+    rc = rc == 1 ? waiting_add(read, page) : run_add(read, page, item);
+    if (rc == 1 && before > 0 && records->size > read->limits->request_bytes) {
         records->size = before;
         return 2;
     }
-    return 1;
+    return rc;
 }
 
 /* Adds entries until the page is full, and tells where the next one starts. */
 static int page_fill(struct read *read, struct page *page)
 {
     const struct store_op *op = read->op;
-    struct key last = {0}; /* everything up to it is done */
+    struct item last = {0}; /* everything up to it is done */
     struct item item = {0};
     size_t found = 0;
     int rc = 0;
-    for (size_t scanned = 0; page_first(page, &item); scanned++) {
-        rc = found == op->list.page_size || scanned == LIST_SCAN_MAX ? 2 : item_add(read, &item);
+    for (size_t scanned = 0; (rc = page_first(read, page, &item)) == 1 && !read->head.stale; scanned++) {
+        rc = found == op->list.page_size || scanned == LIST_SCAN_MAX ? 2 : item_add(read, page, &item);
         if (rc < 0 || rc == 2 || read->head.stale) {
             break;
         }
         found += (size_t)rc;
-        last = key_position(item.activity_us, item.conversation);
+        last = item;
         page_advance(page, &item);
     }
     if (rc == 2) {
-        buffer_append(&read->result->next, last.bytes, last.size);
+        struct key position = key_position(last.activity_us, last.conversation);
+        buffer_append(&read->result->next, position.bytes, position.size);
     }
     return rc < 0 ? rc : 0;
 }
@@ -291,7 +244,8 @@ int read_list_conversations(struct read *read)
 {
     struct span after = read->op->list.after;
     const struct layout *list[2];
-    struct page page = {.waiting.count = 0};
+    struct page page;
+    memset(page.runs, 0, sizeof(page.runs));
     int64_t activity;
     struct span conversation;
     if (after.size > 0 && key_parse_position(after, &activity, &conversation)) {
@@ -305,10 +259,12 @@ int read_list_conversations(struct read *read)
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = run_open(read, list[i], after, &page.runs[i]);
     }
-    rc = rc ? rc : waiting_load(read, page.runs, &page.waiting);
-    if (rc == 0) {
-        waiting_seek(&page.waiting, after);
-        rc = read->head.stale ? 0 : page_fill(read, &page);
+    const struct run *home =
+        page.runs[1].place.layout && page.runs[1].place.layout->has_runs ? &page.runs[1] : &page.runs[0];
+    bool journals = home->place.layout && home->place.layout->has_runs;
+    rc = rc ? rc : waiting_open(read, journals ? &home->place : NULL, after, &page.waiting);
+    if (rc == 0 && !read->head.stale) {
+        rc = page_fill(read, &page);
     }
     for (size_t i = 0; i < count; i++) {
         cursor_close(&page.runs[i].cursor);

@@ -35,6 +35,9 @@ static bool home_find(struct txn *txn, const struct pending_entry *entry, uint64
 static bool entry_push(struct recovery *recovery, const struct pending_entry *entry)
 {
     struct pending *pending = recovery->pending;
+    if (entry->id < pending_next_id(pending)) {
+        return false; /* a number that there was already */
+    }
     if (entry->id > pending_next_id(pending) && pending_skip(pending, entry->id - 1)) {
         return false;
     }
@@ -83,7 +86,7 @@ static bool entry_take(void *arg, const struct journal_entry *entry, bool damage
     held_settle(recovery, entry->id);
     if (entry->last_seq == 0) {
         pending_remove(pending, entry->conversation_number);
-        return pending_skip(pending, entry->id) == 0;
+        return entry->id < pending_next_id(pending) || pending_skip(pending, entry->id) == 0;
     }
     /* One that there is no room for waits no more, but its fold mark is damaged. */
     return entry_push(recovery, &taken) || !home_find(recovery->txn, &taken, &home_last_seq) ||

@@ -69,6 +69,22 @@ static void target_key_count(struct survey *survey, const struct place *place, e
     found->largest_target_key = size > found->largest_target_key ? size : found->largest_target_key;
 }
 
+/* The message_id leads to the message. */
+static void message_id_look(struct survey *survey, const struct place *place, const struct message_record *message,
+                            struct messages_sum *sum)
+{
+    struct span value;
+    uint64_t seq = 0;
+    struct key key = place->layout->message_id_key(place, message->message_id);
+    bool leads = txn_get(&survey->txn, place->layout->tables[KIND_MESSAGE_ID], key_span(&key), &value) &&
+                 layout_open(place->layout, key_span(&key), &value) == 0 && key_parse_seq(value, &seq) == 0 &&
+                 seq == message->seq;
+    if (!leads) {
+        survey_find_mismatch(survey, place, "a message is not found by its message_id");
+    }
+    sum->message_ids++;
+}
+
 void survey_message(struct survey *survey, const struct place *place, uint64_t seq, const struct span *record,
                     struct messages_sum *sum)
 {
@@ -80,6 +96,9 @@ void survey_message(struct survey *survey, const struct place *place, uint64_t s
     }
     if (seq <= sum->last_seq) {
         survey_find_mismatch(survey, place, "its messages are not in order");
+    }
+    if (sum->indexed && message.message_id.size > 0) {
+        message_id_look(survey, place, &message, sum);
     }
     sum->count++;
     sum->content_bytes += message.content_size;
@@ -185,6 +204,10 @@ static void head_look(struct survey *survey, const struct place *place, const st
         survey_find_mismatch(survey, place, "it has messages above the head's last_seq");
     }
     recency_look(survey, place, &head);
+    struct key deadline = key_deadline(record_gone_time(&head), place->user, place->conversation);
+    if (record_gone_time(&head) != 0 && !txn_get(&survey->txn, TABLE_DEADLINES, key_span(&deadline), &value)) {
+        survey_find_mismatch(survey, place, "the list of deadlines lacks it");
+    }
 }
 
 static void conversation_look(struct survey *survey, const struct place *found)
@@ -199,12 +222,18 @@ static void conversation_look(struct survey *survey, const struct place *found)
     if (!there || place.head.layout != found->layout || head_user_is_forgotten(&survey->txn, found->user)) {
         return; /* the name of one that is split, or one that is being removed */
     }
+    uint64_t message_ids = survey->found->message_ids;
+    sum.indexed = !place.split;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (place.split) {
             kind_look(survey, &place.moved, kinds[i], &sum);
         }
         kind_look(survey, &place.head, kinds[i], &sum);
     }
+    if (sum.indexed && survey->found->message_ids - message_ids != sum.message_ids) {
+        survey_find_mismatch(survey, &place.head, "it has message_ids of other messages than there are");
+    }
+    sum.indexed = false;
     head_look(survey, &place.head, &sum);
     if (!place.split) {
         survey_waiting(survey, &place.head, &sum);

@@ -25,6 +25,8 @@ struct messages_sum {
     uint64_t count;
     uint64_t content_bytes;
     uint64_t last_seq;
+    bool indexed; /* what has a message_id must be found by it: not so of what waits, or is split */
+    uint64_t message_ids;
 };
 
 void survey_find(struct survey *survey, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -158,7 +158,10 @@ static void number_put(struct txn *txn, enum table table, struct span key, uint6
 
 enum get_result layout_2_find(struct txn *txn, struct place *place)
 {
-    enum get_result found = number_get(txn, TABLE_2_USERS, place->user, &place->user_number);
+    enum get_result found = GET_FOUND;
+    if (place->user_number == 0) {
+        found = number_get(txn, TABLE_2_USERS, place->user, &place->user_number);
+    }
     if (found != GET_FOUND || place->conversation.size == 0) {
         return found;
     }

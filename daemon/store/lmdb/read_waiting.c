@@ -1,0 +1,135 @@
+#include "store/lmdb/read_waiting.h"
+
+#include "store/lmdb/journal.h"
+
+#include <stdlib.h>
+
+int waiting_order(const struct waiting_entry *a, const struct waiting_entry *b)
+{
+    if (a->activity_us != b->activity_us) {
+        return a->activity_us > b->activity_us ? -1 : 1;
+    }
+    return span_order(a->conversation, b->conversation);
+}
+
+static int number_order(const void *a, const void *b)
+{
+    const struct pending_conversation *left = a;
+    const struct pending_conversation *right = b;
+    return (left->conversation_number > right->conversation_number) -
+           (left->conversation_number < right->conversation_number);
+}
+
+const struct pending_conversation *waiting_find(const struct waiting *waiting, uint64_t conversation_number)
+{
+    const struct pending_conversation wanted = {.conversation_number = conversation_number};
+    return bsearch(&wanted, waiting->by_number, waiting->user.count, sizeof(wanted), number_order);
+}
+
+/* The snapshot sees all that is known of it: what its activity is. */
+static bool is_seen(const struct waiting *waiting, const struct pending_conversation *known)
+{
+    return known->newest_id <= waiting->last_id && known->activity_us > 0;
+}
+
+bool waiting_outdates(const struct waiting *waiting, const struct pending_conversation *known, int64_t activity_us)
+{
+    return is_seen(waiting, known) && activity_us < known->activity_us;
+}
+
+/* The name of a conversation known by its numbers; empty: it is damaged or gone. */
+static struct span name_find(struct read *read, const struct place *place)
+{
+    struct span value;
+    struct conversation_record record;
+    struct key key = place->layout->head_key(place);
+    if (!txn_get(read->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value) ||
+        layout_open(place->layout, key_span(&key), &value) || record_get_conversation(value, &record)) {
+        return span_of(NULL, 0);
+    }
+    return record.conversation_id;
+}
+
+static void entry_insert(struct waiting *waiting, const struct waiting_entry *entry)
+{
+    size_t at = waiting->count++;
+    for (; at > waiting->next && waiting_order(&waiting->entries[at - 1], entry) > 0; at--) {
+        waiting->entries[at] = waiting->entries[at - 1];
+    }
+    waiting->entries[at] = *entry;
+}
+
+int waiting_load(struct read *read, const struct waiting *waiting, const struct waiting_entry *entry)
+{
+    read->head.place = (struct conversation_place){.head = waiting->home, .found = true};
+    read->head.place.head.conversation = entry->conversation;
+    read->head.place.head.conversation_number = entry->conversation_number;
+    return head_read(read->txn, read->now_us, &read->head, read->error);
+}
+
+/* Reads one, and keeps it when it waits in this snapshot and belongs behind the page's beginning. */
+static int known_load(struct read *read, struct waiting *waiting, const struct pending_conversation *known)
+{
+    struct place place = waiting->home;
+    place.conversation_number = known->conversation_number;
+    struct waiting_entry entry = {.conversation = name_find(read, &place),
+                                  .conversation_number = known->conversation_number};
+    int rc = entry.conversation.size == 0 ? 0 : waiting_load(read, waiting, &entry);
+    if (rc == -ERROR_MEMORY_SHORT) {
+        return rc;
+    }
+    if (rc == 0 && entry.conversation.size > 0 && read->head.place.journal) { /* damage is told when its turn comes */
+        entry.activity_us = read->head.record.activity_time_us;
+        if (waiting->after.conversation.size == 0 || waiting_order(&entry, &waiting->after) > 0) {
+            entry_insert(waiting, &entry);
+        }
+    }
+    return 0;
+}
+
+int waiting_open(struct read *read, const struct place *home, struct span after, struct waiting *ret)
+{
+    struct pending *pending = read->txn->pending;
+    ret->user.count = ret->looked = ret->next = ret->count = 0;
+    ret->after = (struct waiting_entry){0};
+    if (!pending || !home) {
+        return 0;
+    }
+    pending_user(pending, home->user_number, read->txn->is_write, &ret->user);
+    read->head.stale = ret->user.removal_commit > txn_id(read->txn);
+    if (ret->user.count == 0 || read->head.stale) {
+        return 0;
+    }
+    ret->home = *home;
+    ret->last_id = journal_last(read->txn);
+    if (after.size > 0 && key_parse_position(after, &ret->after.activity_us, &ret->after.conversation)) {
+        ret->after = (struct waiting_entry){0};
+    }
+    memcpy(ret->by_number, ret->user.conversations, ret->user.count * sizeof(ret->by_number[0]));
+    qsort(ret->by_number, ret->user.count, sizeof(ret->by_number[0]), number_order);
+    int rc = 0;
+    /* The newest entry of these is damaged, so that what they are sorted by is not known. */
+    for (size_t i = ret->user.count;
+         i > 0 && ret->user.conversations[i - 1].activity_us <= 0 && rc == 0 && !read->head.stale; i--) {
+        rc = known_load(read, ret, &ret->user.conversations[i - 1]);
+    }
+    return rc;
+}
+
+int waiting_look(struct read *read, struct waiting *waiting, const struct waiting_entry **ret)
+{
+    int rc = 0;
+    while (rc == 0 && !read->head.stale && waiting->looked < waiting->user.count) {
+        const struct pending_conversation *known = &waiting->user.conversations[waiting->looked];
+        bool later = waiting->next < waiting->count;
+        if (known->activity_us <= 0 || (later && known->activity_us < waiting->entries[waiting->next].activity_us)) {
+            break; /* no later than known: behind what was read */
+        }
+        bool passed = waiting->after.conversation.size > 0 && is_seen(waiting, known) &&
+                      known->activity_us > waiting->after.activity_us;
+        rc = passed ? 0 : known_load(read, waiting, known);
+        waiting->looked++;
+    }
+    *ret = waiting->next < waiting->count ? &waiting->entries[waiting->next] : NULL;
+    return rc;
+}
