@@ -9,6 +9,7 @@
 
 #define DIRECTORY_DATA_FILE "data.mdb"
 #define DIRECTORY_LOCK_FILE "chatlogd.lock"
+#define DIRECTORY_NEW       "new" /* where a data file is made */
 
 /* Creates the directory with mode 0700 unless it exists (its parent must). */
 int directory_create(const char *path, struct error *error);
