@@ -48,6 +48,8 @@ int command_forget(struct session *session);
 int command_info(struct session *session);
 int command_stats(struct session *session);
 int command_health(struct session *session);
+int command_backup(struct session *session);
+int command_verify(struct session *session);
 const char *audit_check(const struct options *options);
 int command_audit(struct session *session);
 const char *token_check(const struct options *options);

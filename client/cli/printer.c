@@ -26,6 +26,8 @@ const struct stats_field stats_fields[] = {
     FIELD(damaged_records),
     FIELD(journal_entries),
     FIELD(journal_bytes),
+    FIELD(scrub_time_us),
+    FIELD(scrub_findings),
     {NULL, 0},
 };
 
@@ -34,6 +36,11 @@ uint64_t stats_value(const struct chatlog_stats *stats, const struct stats_field
     uint64_t value;
     memcpy(&value, (const char *)stats + field->offset, sizeof(value));
     return value;
+}
+
+uint64_t verification_findings(const struct chatlog_verification *verification)
+{
+    return verification->unreadable + verification->mismatches + verification->strays + verification->damaged_events;
 }
 
 const char *migration_state_name(enum chatlog_migration_state state)

@@ -89,6 +89,8 @@ static int read_stats(const struct chatlog_result *result, struct chatlog_stats 
         .damaged_records = response->damaged_records,
         .journal_entries = response->journal_entries,
         .journal_bytes = response->journal_bytes,
+        .scrub_time_us = response->scrub_time_us,
+        .scrub_findings = response->scrub_findings,
         .methods = methods,
         .method_count = response->n_methods,
         .memory = result->memory,

@@ -136,6 +136,8 @@ static void stats_reply(struct call *call, struct store_result *result)
     put_method_counts(&call->payload, 16, service->method_counts);
     wire_put_uint(&call->payload, 17, stats->journal_entries);
     wire_put_uint(&call->payload, 18, stats->journal_bytes);
+    wire_put_uint(&call->payload, 19, stats->scrub_time_us);
+    wire_put_uint(&call->payload, 20, stats->scrub_findings);
 }
 
 static int users_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)

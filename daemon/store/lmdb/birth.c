@@ -42,14 +42,35 @@ static int leftovers_remove(const struct birth *birth, struct error *error)
     return 0;
 }
 
-/* Nobody else knows of the file yet, so that it needs no locks. */
-static int file_make(const struct env_config *config, const struct birth *birth, struct error *error)
+int birth_make(const char *data_dir, birth_fill *fill, void *arg, struct error *error)
 {
+    struct birth birth;
+    int rc = birth_name(data_dir, &birth, error);
+    rc = rc ? rc : leftovers_remove(&birth, error);
+    if (rc) {
+        return rc;
+    }
+    if (mkdir(birth.directory, NEW_DIRECTORY_MODE)) {
+        return birth_refuse(birth.directory, "cannot create it", error);
+    }
+    rc = fill(arg, birth.directory, error);
+    if (rc == 0 && rename(birth.made, birth.file)) {
+        rc = birth_refuse(birth.file, "cannot give the new data file its name", error);
+    }
+    struct error ignored; /* what stays now is removed at the next start */
+    leftovers_remove(&birth, &ignored);
+    return rc ? rc : directory_sync(data_dir, error);
+}
+
+/* Nobody else knows of the file yet, so that it needs no locks. */
+static int tables_fill(void *arg, const char *directory, struct error *error)
+{
+    const struct env_config *config = arg;
     struct env *env = env_new(config);
     if (!env) {
         return error_set(error, ERROR_STARTUP, "%s: no memory to open it", config->data_dir);
     }
-    int rc = env_open_lmdb(env, birth->directory, MDB_NOLOCK, error);
+    int rc = env_open_lmdb(env, directory, MDB_NOLOCK, error);
     rc = rc ? rc : schema_create(env, config, error);
     env_close(env);
     return rc;
@@ -59,19 +80,10 @@ int birth_run(const struct env_config *config, struct error *error)
 {
     struct birth birth;
     struct stat status;
+    struct env_config copy = *config;
     int rc = birth_name(config->data_dir, &birth, error);
-    rc = rc ? rc : leftovers_remove(&birth, error);
-    if (rc || (stat(birth.file, &status) == 0 && status.st_size > 0)) {
-        return rc;
+    if (rc == 0 && stat(birth.file, &status) == 0 && status.st_size > 0) {
+        return leftovers_remove(&birth, error);
     }
-    if (mkdir(birth.directory, NEW_DIRECTORY_MODE)) {
-        return birth_refuse(birth.directory, "cannot create it", error);
-    }
-    rc = file_make(config, &birth, error);
-    if (rc == 0 && rename(birth.made, birth.file)) {
-        rc = birth_refuse(birth.file, "cannot give the new data file its name", error);
-    }
-    struct error ignored; /* what stays now is removed at the next start */
-    leftovers_remove(&birth, &ignored);
-    return rc ? rc : directory_sync(config->data_dir, error);
+    return rc ? rc : birth_make(config->data_dir, tables_fill, &copy, error);
 }

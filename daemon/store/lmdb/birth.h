@@ -6,6 +6,12 @@
 
 #include "store/lmdb/env.h"
 
+/* Puts DIRECTORY_DATA_FILE into the directory, on disk when it returns 0. */
+typedef int birth_fill(void *arg, const char *directory, struct error *error);
+
+/* Gives the data directory the data file that `fill` makes. The directory's lock is held. */
+int birth_make(const char *data_dir, birth_fill *fill, void *arg, struct error *error);
+
 /* Removes what an earlier try left behind, and makes the data file if there is none. The directory's lock is held. */
 int birth_run(const struct env_config *config, struct error *error);
 

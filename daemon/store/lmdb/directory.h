@@ -18,6 +18,10 @@ int directory_create(const char *path, struct error *error);
  * closed; the error names the process that holds it. Does not wait. */
 int directory_lock(const char *path, struct error *error);
 
+/* Creates the directory for data that come from elsewhere, and locks it. Refuses one that has anything in it but what
+ * an interrupted earlier try leaves. Returns as directory_lock. */
+int directory_begin(const char *path, struct error *error);
+
 /* 0 when there is no data file yet or LMDB 0.9 on this machine can open it. Must run before LMDB opens the file:
  * closing any other descriptor of it later would drop LMDB's locks. */
 int directory_check_data_file(const char *path, struct error *error);

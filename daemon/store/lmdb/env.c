@@ -140,9 +140,8 @@ static int env_start(struct env *env, const struct env_config *config, struct er
 
 static int env_look(struct env *env, const struct env_config *config, struct error *error)
 {
-    (void)config;
     int rc = directory_check_data_file(env->path, error);
-    rc = rc ? rc : env_open_lmdb(env, env->path, MDB_RDONLY, error);
+    rc = rc ? rc : env_open_lmdb(env, env->path, MDB_RDONLY | (config->alone ? MDB_NOLOCK : 0U), error);
     rc = rc ? rc : schema_read(env, false, error);
     return rc == 1 ? error_set(error, ERROR_STARTUP, "%s holds no data yet", env->path) : rc;
 }

@@ -11,17 +11,23 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SNAPSHOT_US = 500 * CLOCK_MILLISECOND_US, NAME_BYTES = 140 };
 
 void survey_find(struct survey *survey, const char *format, ...)
 {
     struct store_survey *found = survey->found;
+    char text[STORE_FINDING_BYTES];
     va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
     if (found->finding_count < STORE_FINDINGS_MAX) {
-        va_start(arguments, format);
-        vsnprintf(found->findings[found->finding_count++], STORE_FINDING_BYTES, format, arguments);
-        va_end(arguments);
+        memcpy(found->findings[found->finding_count++], text, sizeof(text));
+    }
+    if (survey->pace->tell) {
+        survey->pace->tell(survey->pace->arg, text);
     }
 }
 
@@ -216,7 +222,8 @@ static void conversation_look(struct survey *survey, const struct place *found)
 
 static bool snapshot_take(struct survey *survey)
 {
-    survey->renew_us = clock_monotonic_us() + SNAPSHOT_US;
+    int64_t lasts = survey->pace->snapshot_us ? survey->pace->snapshot_us : (int64_t)SNAPSHOT_US;
+    survey->renew_us = clock_monotonic_us() + lasts;
     if (!survey->txn.rc && !layouts_load(&survey->txn, &survey->layouts)) {
         txn_fail_damaged(&survey->txn);
     }
@@ -232,8 +239,9 @@ static bool snapshot_renew(struct survey *survey)
         return true;
     }
     env_reset_read(&survey->txn);
+    survey->given_up = survey->pace->rest && !survey->pace->rest(survey->pace->arg);
     env_renew_read(&survey->txn);
-    return snapshot_take(survey);
+    return snapshot_take(survey) && !survey->given_up;
 }
 
 /* Looks at the conversations in one layout, users in order. */
@@ -355,21 +363,28 @@ static void totals_compare(struct survey *survey)
     }
 }
 
-int survey_run(struct env *env, struct store_survey *ret, struct error *error)
+uint64_t survey_findings(const struct store_survey *survey)
+{
+    return survey->unreadable + survey->mismatches + survey->strays + survey->damaged_events;
+}
+
+int survey_run(struct env *env, const struct survey_pace *pace, struct store_survey *ret, struct error *error)
 {
     *ret = (struct store_survey){0};
-    struct survey survey = {.env = env, .txn = env_begin_read(env), .found = ret};
+    struct survey survey = {.env = env, .pace = pace, .txn = env_begin_read(env), .found = ret};
     const struct layout *list[2];
     size_t count = 0;
     if (snapshot_take(&survey)) {
         survey.first_commit = txn_id(&survey.txn);
         count = layouts_list(&survey.layouts, list);
     }
-    for (size_t i = count; i > 0 && !survey.txn.rc; i--) {
+    for (size_t i = count; i > 0 && !survey.txn.rc && !survey.given_up; i--) {
         layout_look(&survey, list[i - 1]); /* the source of a migration first: what moves meanwhile is met again */
     }
-    events_look(&survey);
-    if (!survey.txn.rc) {
+    if (!survey.given_up) {
+        events_look(&survey);
+    }
+    if (!survey.txn.rc && !survey.given_up) {
         survey_journal(&survey);
         ret->changed_meanwhile = txn_id(&survey.txn) != survey.first_commit;
         if (!ret->changed_meanwhile) {
@@ -382,7 +397,10 @@ int survey_run(struct env *env, struct store_survey *ret, struct error *error)
     if (survey.index) {
         pending_free(survey.index);
     }
-    return rc ? error_set(error, ERROR_STARTUP, "the data cannot be read: %s", mdb_strerror(rc)) : 0;
+    if (survey.given_up) {
+        return error_set(error, ERROR_SHUTTING_DOWN, "the survey was given up: the daemon is stopping");
+    }
+    return rc ? txn_error(rc, error) : 0;
 }
 
 int store_verify(const struct store_config *config, struct store_survey *ret, struct error *error)
@@ -393,7 +411,8 @@ int store_verify(const struct store_config *config, struct store_survey *ret, st
     if (rc) {
         return rc;
     }
-    rc = survey_run(env, ret, error);
+    const struct survey_pace pace = {.tell = config->event, .arg = config->event_arg};
+    rc = survey_run(env, &pace, ret, error);
     env_close(env);
     return rc;
 }

@@ -4,10 +4,12 @@
 
 #include "store/lmdb/env.h"
 #include "store/lmdb/journal.h"
-#include "store/maintenance.h"
+#include "store/lmdb/survey.h"
 
 struct survey {
     struct env *env;
+    const struct survey_pace *pace;
+    bool given_up;
     struct txn txn;
     struct layouts layouts;
     struct store_survey *found;
