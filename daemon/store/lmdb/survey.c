@@ -3,10 +3,9 @@
 #include "store/lmdb/survey.h"
 
 #include "base/clock.h"
-#include "store/lmdb/audit.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/migrate_move.h"
-#include "store/lmdb/survey_journal.h"
+#include "store/lmdb/survey_index.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -80,12 +79,16 @@ void survey_message(struct survey *survey, const struct place *place, uint64_t s
 {
     struct message_record message = {0};
     if (!record || record_get_message(*record, &message) || message.seq != seq) {
+        sum->damaged = true;
         survey->found->unreadable++;
         survey_find(survey, "message %.*s/%.*s/%" PRIu64 " is damaged", SPAN_FORMAT(place->user),
                     SPAN_FORMAT(place->conversation), seq);
     }
     if (seq <= sum->last_seq) {
         survey_find_mismatch(survey, place, "its messages are not in order");
+    }
+    if (message.message_id.size > 0 && !sum->waits) {
+        survey_message_id(survey, place, &message, sum);
     }
     sum->count++;
     sum->content_bytes += message.content_size;
@@ -144,6 +147,7 @@ static void kind_look(struct survey *survey, const struct place *place, enum kin
             find_unreadable(survey, place, kind, rest);
         }
         survey->found->message_ids += kind == KIND_MESSAGE_ID;
+        sum->id_entries += kind == KIND_MESSAGE_ID;
         survey->found->requests += kind == KIND_REQUEST;
         more = cursor_next(&cursor);
     }
@@ -191,6 +195,7 @@ static void head_look(struct survey *survey, const struct place *place, const st
         survey_find_mismatch(survey, place, "it has messages above the head's last_seq");
     }
     recency_look(survey, place, &head);
+    survey_deadline(survey, place, &head);
 }
 
 static void conversation_look(struct survey *survey, const struct place *found)
@@ -205,6 +210,7 @@ static void conversation_look(struct survey *survey, const struct place *found)
     if (!there || place.head.layout != found->layout || head_user_is_forgotten(&survey->txn, found->user)) {
         return; /* the name of one that is split, or one that is being removed */
     }
+    survey->place = &place;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (place.split) {
             kind_look(survey, &place.moved, kinds[i], &sum);
@@ -212,7 +218,11 @@ static void conversation_look(struct survey *survey, const struct place *found)
         kind_look(survey, &place.head, kinds[i], &sum);
     }
     head_look(survey, &place.head, &sum);
+    if (sum.ids != sum.id_entries && !sum.damaged) {
+        survey_find_mismatch(survey, &place.head, "it has other message_ids than messages with one");
+    }
     if (!place.split) {
+        sum.waits = true;
         survey_waiting(survey, &place.head, &sum);
     }
     survey->found->conversations++;
@@ -233,7 +243,7 @@ static bool snapshot_take(struct survey *survey)
     return !survey->txn.rc;
 }
 
-static bool snapshot_renew(struct survey *survey)
+bool survey_renew(struct survey *survey)
 {
     if (clock_monotonic_us() < survey->renew_us) {
         return true;
@@ -266,7 +276,7 @@ static void layout_look(struct survey *survey, const struct layout *layout)
         }
         conversation_look(survey, &place);
         after = place;
-        if (!snapshot_renew(survey)) {
+        if (!survey_renew(survey)) {
             break;
         }
     }
@@ -292,40 +302,6 @@ static uint64_t unused_count(struct survey *survey)
     return entries;
 }
 
-static void event_look(struct survey *survey, struct span key, struct span value)
-{
-    struct event_record event;
-    struct span there;
-    bool damaged = audit_get(key, value, &event) != 0;
-    if (!damaged && event.user.size > 0) {
-        struct key name = key_event_of_user(event.user, audit_stays(event.action), key);
-        damaged = !txn_get(&survey->txn, TABLE_AUDIT_USERS, key_span(&name), &there);
-    }
-    survey->found->events++;
-    if (damaged) {
-        survey->found->damaged_events++;
-        survey_find(survey, "event %" PRIu64 " of the audit trail is damaged", survey->found->events);
-    }
-}
-
-static void events_look(struct survey *survey)
-{
-    struct key last = {0};
-    bool more;
-    do {
-        struct cursor cursor = cursor_open(&survey->txn, TABLE_AUDIT);
-        more = last.size > 0 ? cursor_seek(&cursor, key_span(&last)) : cursor_first(&cursor);
-        if (more && span_equal(cursor.key, key_span(&last))) {
-            more = cursor_next(&cursor);
-        }
-        for (; more && clock_monotonic_us() < survey->renew_us; more = cursor_next(&cursor)) {
-            event_look(survey, cursor.key, cursor.value);
-            last = cursor_copy_key(&cursor);
-        }
-        cursor_close(&cursor);
-    } while (more && snapshot_renew(survey));
-}
-
 /* Of what nobody changed meanwhile: is there anything that was not met, and are the store's own counts right? */
 static void totals_compare(struct survey *survey)
 {
@@ -345,6 +321,7 @@ static void totals_compare(struct survey *survey)
             found->strays += entries > survey->records[i] ? entries - survey->records[i] : 1;
             survey_find(survey, "layout %" PRIu32 " has %" PRIu64 " entries, and %" PRIu64 " belong to a conversation",
                         list[i]->number, entries, survey->records[i]);
+            survey_name_strays(survey, list[i]);
         }
     }
     uint64_t unused = unused_count(survey);
@@ -382,7 +359,7 @@ int survey_run(struct env *env, const struct survey_pace *pace, struct store_sur
         layout_look(&survey, list[i - 1]); /* the source of a migration first: what moves meanwhile is met again */
     }
     if (!survey.given_up) {
-        events_look(&survey);
+        survey_shared(&survey);
     }
     if (!survey.txn.rc && !survey.given_up) {
         survey_journal(&survey);
