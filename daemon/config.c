@@ -265,7 +265,7 @@ void config_help(FILE *out)
     char range[CONFIG_TEXT_BYTES];
     struct config defaults = config_defaults();
     fputs("Usage: chatlogd --data-dir DIR [--OPTION VALUE | --OPTION=VALUE]...\n"
-          "       chatlogd (migrate | check | restore) --help\n"
+          "       chatlogd (migrate | check | restore | salvage) --help\n"
           "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it,\n"
           "SIGHUP makes it read the token keys again.\n\n",
           out);

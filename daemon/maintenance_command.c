@@ -13,6 +13,7 @@ enum { STATUS_WRONG = 1, STATUS_UNREADABLE = 2 };
 struct command {
     const char *name;
     const char *usage;
+    const char *target; /* the option that says what is read or made */
     bool takes_from;
     int (*run)(struct store_config *config, const char *from);
 };
@@ -67,6 +68,20 @@ static int restore_run(struct store_config *config, const char *from)
     return EX_OK;
 }
 
+static int salvage_run(struct store_config *config, const char *from)
+{
+    struct store_salvage salvage;
+    struct error error;
+    config->event = finding_print;
+    if (store_salvage(config, from, &salvage, &error)) {
+        return refused("salvage", &error, EX_CONFIG);
+    }
+    printf("%s has %" PRIu64 " conversations, %" PRIu64 " messages and %" PRIu64 " events; %" PRIu64
+           " conversations lost a name, %" PRIu64 " records or pages were lost\n",
+           config->data_dir, salvage.conversations, salvage.messages, salvage.events, salvage.renamed, salvage.lost);
+    return salvage.lost + salvage.renamed == 0 ? EX_OK : STATUS_WRONG;
+}
+
 static const struct command commands[] = {
     {"check",
      "Usage: chatlogd check --data-dir DIR\n"
@@ -74,14 +89,22 @@ static const struct command commands[] = {
      "daemon;\n"
      "then totals are compared only if nothing was changed meanwhile. Prints what is wrong, a line each.\n\n"
      "Exit status: 0 everything is sound; 1 something is wrong; 2 it could not be looked at; 64 bad option.\n",
-     false, check_run},
+     "--data-dir", false, check_run},
     {"restore",
      "Usage: chatlogd restore --from BACKUP --data-dir DIR\n"
      "Makes the data directory DIR, which must be new or empty, of a backup: the directory that `chatlog backup` "
      "made.\n"
      "Its file is compared with its manifest first. Interrupted, run it again.\n\n"
      "Exit status: 0 done; 64 bad option; 78 refused, and nothing was restored.\n",
-     true, restore_run},
+     "--data-dir", true, restore_run},
+    {"salvage",
+     "Usage: chatlogd salvage --from DIR --to NEW-DIR\n"
+     "Makes the data directory NEW-DIR, which must not exist, of everything that can be read in the damaged DIR, and\n"
+     "lists what cannot. DIR is not changed; no daemon should run on it. A conversation or user whose name is lost "
+     "gets\n"
+     "one of its number. Restore a backup instead if there is one that is new enough.\n\n"
+     "Exit status: 0 all was readable; 1 something was lost; 64 bad option; 78 nothing could be salvaged.\n",
+     "--to", true, salvage_run},
 };
 
 static const struct command *command_find(const char *name)
@@ -118,7 +141,7 @@ int maintenance_command(int argc, const char *const *argv)
             fputs(command->usage, stdout);
             return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
         }
-        if (!is_from && strcmp(argv[i], "--data-dir") != 0) {
+        if (!is_from && strcmp(argv[i], command->target) != 0) {
             return usage_fail(command, "there is no option ", argv[i]);
         }
         if (i + 1 == argc) {
@@ -127,8 +150,7 @@ int maintenance_command(int argc, const char *const *argv)
         *(is_from ? &from : &config.data_dir) = argv[i + 1];
     }
     if (!config.data_dir || (command->takes_from && !from)) {
-        return usage_fail(command, command->takes_from ? "--from and --data-dir are needed" : "--data-dir is needed",
-                          "");
+        return usage_fail(command, command->target, command->takes_from ? " and --from are needed" : " is needed");
     }
     int status = command->run(&config, from);
     return fflush(stdout) == 0 && !ferror(stdout) ? status : EX_IOERR;

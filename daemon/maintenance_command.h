@@ -1,4 +1,4 @@
-/* `chatlogd check` and `chatlogd restore`: what an operator does to data beside a daemon or without one. */
+/* `chatlogd check`, `restore` and `salvage`: what an operator does to data beside a daemon or without one. */
 #ifndef MAINTENANCE_COMMAND_H
 #define MAINTENANCE_COMMAND_H
 

@@ -32,6 +32,20 @@ int store_verify(const struct store_config *config, struct store_survey *ret, st
  * before it gets its name. */
 int store_restore(const struct store_config *config, const char *from, struct store_backup *ret, struct error *error);
 
+/* What a salvage brought over, and what it could not. */
+struct store_salvage {
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t events;  /* of the audit trail */
+    uint64_t renamed; /* conversations that have lost their own or their user's name, and got one of their number */
+    uint64_t lost;    /* records or pages; each is told to config->event */
+};
+
+/* Makes config->data_dir, which must not exist, of what can be read in `from`: in the newest layout, sound, with the
+ * seqs, times and IDs it had. Made as DATA-DIR.partial. Fails when not even the marker can be read; damage in LMDB's
+ * own pages may end the process. */
+int store_salvage(const struct store_config *config, const char *from, struct store_salvage *ret, struct error *error);
+
 /* A migration to `to`, surveyed and tried out: the first messages are copied to a directory of their own inside the
  * data directory, which is removed again, and really migrated there. */
 struct store_forecast {

@@ -110,6 +110,12 @@ class Backups(unittest.TestCase):
         status, told = chatlogd("check", "--data-dir", self.data)
         self.assertEqual(status, 1, told)
         self.assertIn("something is wrong", told)
+        rescued = f"{self.daemon.directory}/rescued"
+        status, told = chatlogd("salvage", "--from", self.data, "--to", rescued)
+        self.assertEqual(status, 1, told)
+        self.assertIn("has lost a name: it is salvaged-user-", told)
+        self.assertIn("20 conversations, 1000 messages", told)
+        self.assertEqual(chatlogd("check", "--data-dir", rescued)[0], 0)
         with open(f"{self.data}/data.mdb", "r+b") as file:
             file.write(b"\0" * 8192)
         self.assertEqual(chatlogd("check", "--data-dir", self.data)[0], 2)
@@ -129,9 +135,10 @@ class Backups(unittest.TestCase):
         self.assertGreater(lines_of(self.chatlog("stats", "--output", "json"))[0]["scrub_time_us"], 0)
 
     def test_bad_options_are_told(self):
-        for arguments in (("check",), ("restore", "--data-dir", "x"), ("check", "--what"), ("restore", "--from")):
+        for arguments in (("check",), ("restore", "--data-dir", "x"), ("check", "--what"), ("restore", "--from"),
+                          ("salvage", "--from", "x", "--data-dir", "y")):
             self.assertEqual(chatlogd(*arguments)[0], USAGE)
-        for command in ("check", "restore"):
+        for command in ("check", "restore", "salvage"):
             status, told = chatlogd(command, "--help")
             self.assertEqual(status, OK)
             self.assertIn("Exit status", told)

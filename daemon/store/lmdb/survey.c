@@ -262,7 +262,9 @@ static void layout_look(struct survey *survey, const struct layout *layout)
     struct place place;
     struct key user = {0};
     for (size_t i = 0; layout->next_conversation(&survey->txn, &after, &place, &memory[i % 2]); i++) {
-        if (place.damaged.size > 0) {
+        bool above = span_equal(place.user, after.user) ? span_order(place.conversation, after.conversation) > 0
+                                                        : span_order(place.user, after.user) > 0;
+        if (place.damaged.size > 0 || !above) { /* out of order, a search for the next would lead back */
             survey->found->unreadable++;
             survey_find(
                 survey,
