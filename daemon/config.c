@@ -229,7 +229,8 @@ void config_print(const struct config *config, FILE *out)
     for (size_t i = 0; config_option_at(i, &option); i++) {
         text_comment(out, &option);
         if (option.kind == CONFIG_PATH) {
-            fprintf(out, "%s = %s\n", option.name, config->data_dir);
+            const char *path = (const char *)config + option.offset;
+            fprintf(out, path[0] ? "%s = %s\n" : "# %s =%s\n", option.name, path);
             continue;
         }
         if (option.kind != CONFIG_LIST) {
@@ -267,7 +268,7 @@ void config_help(FILE *out)
     char range[CONFIG_TEXT_BYTES];
     struct config defaults = config_defaults();
     fputs("Usage: chatlogd --data-dir DIR [--OPTION VALUE | --OPTION=VALUE]...\n"
-          "       chatlogd migrate --help\n"
+          "       chatlogd (migrate | check | restore | salvage) --help\n"
           "Keeps chat history for chatbots. Stays in the foreground; logs to standard error; SIGTERM stops it,\n"
           "SIGHUP makes it read the token keys again.\n\n",
           out);

@@ -16,7 +16,7 @@
 #define CONFIG_DISK_RESERVE_DEFAULT (UINT64_C(64) << 20)
 
 enum {
-    CONFIG_PATH_BYTES = 1024, /* of data-dir, with the NUL */
+    CONFIG_PATH_BYTES = 1024, /* of data-dir and backup-dir, with the NUL */
     CONFIG_URLS_MAX = 16,
     CONFIG_PEERS_MAX = 64,
     CONFIG_TOKEN_KEYS_MAX = 16,
@@ -28,6 +28,7 @@ enum config_migrate { CONFIG_MIGRATE_AUTO, CONFIG_MIGRATE_HOLD, CONFIG_MIGRATE_R
 
 struct config {
     char data_dir[CONFIG_PATH_BYTES];
+    char backup_dir[CONFIG_PATH_BYTES]; /* empty: none */
     char urls[CONFIG_URLS_MAX][SERVER_URL_BYTES];
     size_t url_count; /* at least 1 */
     char peers[CONFIG_PEERS_MAX][PEER_RULE_BYTES];
@@ -42,6 +43,7 @@ struct config {
     uint64_t disk_reserve_bytes;
     uint64_t deleted_retention_s;
     uint64_t audit_retention_s;
+    uint64_t scrub_interval_s; /* 0: never */
     enum config_migrate migrate;
     enum log_level log_level;
     enum log_format log_format;

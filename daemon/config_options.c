@@ -58,6 +58,8 @@ static_assert(sizeof(enum log_level) == sizeof(int) && sizeof(enum config_migrat
 static const struct config_option fixed_options[] = {
     {"data-dir", CONFIG_PATH, offsetof(struct config, data_dir), 0, 0,
      "The directory of the data. Must be given. One daemon at a time may use it.", NULL, NULL},
+    {"backup-dir", CONFIG_PATH, offsetof(struct config, backup_dir), 0, 0,
+     "The directory that backups are made in. Not given: no backups. Best on another disk.", NULL, NULL},
     {"listen", CONFIG_LIST, 0, 0, 0,
      "Where clients connect; may be repeated. A socket file gets mode 0660: its owner and group may connect.", NULL,
      &config_urls},
@@ -81,6 +83,8 @@ static const struct config_option fixed_options[] = {
      "How long a deleted conversation can be undeleted before it is removed for good.", NULL, NULL},
     {"audit-retention", CONFIG_DURATION, offsetof(struct config, audit_retention_s), 1, 36500 * DAY,
      "How long the audit trail keeps an event; it is removed within a minute or two after that.", NULL, NULL},
+    {"scrub-interval", CONFIG_DURATION, offsetof(struct config, scrub_interval_s), 0, 36500 * DAY,
+     "How often all that is stored is looked at for damage, with little haste; 0s: never.", NULL, NULL},
     {"migrate", CONFIG_WORD, offsetof(struct config, migrate), 0, 0,
      "Data in an older key layout: is moved while it is served, is served as it is, or the start fails.", migrations,
      NULL},
@@ -161,6 +165,7 @@ struct config config_defaults(void)
                            .disk_reserve_bytes = CONFIG_DISK_RESERVE_DEFAULT,
                            .deleted_retention_s = 30 * DAY,
                            .audit_retention_s = 90 * DAY,
+                           .scrub_interval_s = 7 * DAY,
                            .log_level = LOG_LEVEL_INFO,
                            .slow_request_ms = SECOND_MS,
                            .limits = LIMITS_DEFAULT};
@@ -300,7 +305,7 @@ bool config_option_set(const struct config_option *option, const char *value, st
     switch (option->kind) {
     case CONFIG_PATH:
         if (path_valid(value)) {
-            memcpy(config->data_dir, value, strlen(value) + 1);
+            memcpy((char *)config + option->offset, value, strlen(value) + 1);
             return true;
         }
         return false;

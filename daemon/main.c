@@ -3,6 +3,7 @@
 #include "auth/secret_file.h"
 #include "base/log.h"
 #include "config.h"
+#include "maintenance_command.h"
 #include "metrics/metrics_http.h"
 #include "migrate_command.h"
 #include "rpc/rpc.h"
@@ -173,6 +174,8 @@ static int parts_start(const struct config *config, struct counters *counters, s
                                         .deleted_retention_us = (int64_t)config->deleted_retention_s * 1000000,
                                         .audit_retention_us = (int64_t)config->audit_retention_s * 1000000,
                                         .migrate = migrate[config->migrate],
+                                        .backup_dir = config->backup_dir[0] ? config->backup_dir : NULL,
+                                        .scrub_interval_us = (int64_t)config->scrub_interval_s * 1000000,
                                         .event = store_event,
                                         .event_arg = log,
                                         .fatal = store_fatal,
@@ -228,6 +231,9 @@ static void parts_stop(struct parts *parts)
     parts->supervisor = supervisor_stop(parts->supervisor);
     if (parts->metrics) {
         parts->metrics = metrics_stop(parts->metrics);
+    }
+    if (parts->store) {
+        store_end_jobs(parts->store); /* their answers are not worth waiting for */
     }
     if (parts->server) {
         rpc_stop(parts->rpc);
@@ -319,6 +325,9 @@ int main(int argc, char **argv)
     enum config_action action;
     if (argc > 1 && strcmp(argv[1], "migrate") == 0) {
         return migrate_command(argc - 1, (const char *const *)argv + 1);
+    }
+    if (argc > 1 && maintenance_is_command(argv[1])) {
+        return maintenance_command(argc - 1, (const char *const *)argv + 1);
     }
     if (config_load(argc, (const char *const *)argv, &config, &action, &error)) {
         fprintf(stderr, "chatlogd: %s\n", error.message);

@@ -13,15 +13,20 @@ const char *forget_check(const struct options *options)
     return options->yes ? NULL : "this removes everything of the user for good; add --yes to do it";
 }
 
+/* What takes long is waited for as long as the daemon allows. */
+static struct chatlog_call_options patient(const struct session *session)
+{
+    struct chatlog_call_options call = session->call;
+    call.timeout_ms = call.timeout_ms ? call.timeout_ms : CHATLOG_LIMIT_timeout_ms;
+    return call;
+}
+
 int command_forget(struct session *session)
 {
     const char *user_id = session_operand(session, 0);
-    struct chatlog_call_options call = session->call;
+    struct chatlog_call_options call = patient(session); /* the answer comes when the last record is gone */
     struct chatlog_receipt receipt;
     struct chatlog_error error;
-    if (call.timeout_ms == 0) {
-        call.timeout_ms = CHATLOG_LIMIT_timeout_ms; /* the answer comes when the last record is gone */
-    }
     if (chatlog_forget_user(session->client, user_id, &call, &receipt, &error) != 0) {
         return session_fail(session, &error);
     }
@@ -79,6 +84,33 @@ int command_stats(struct session *session)
         code = stats_show(session);
     }
     return code;
+}
+
+int command_backup(struct session *session)
+{
+    const char *name = session_operand(session, 0);
+    struct chatlog_call_options call = patient(session);
+    struct chatlog_backup backup;
+    struct chatlog_error error;
+    if (chatlog_make_backup(session->client, name, &call, &backup, &error) != 0) {
+        return session_fail(session, &error);
+    }
+    session->printer->backup(session->out, name, &backup);
+    return backup.findings == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int command_verify(struct session *session)
+{
+    struct chatlog_call_options call = patient(session);
+    struct chatlog_verification verification;
+    struct chatlog_error error;
+    if (chatlog_verify(session->client, &call, &verification, &error) != 0) {
+        return session_fail(session, &error);
+    }
+    session->printer->verification(session->out, &verification);
+    bool sound = verification_findings(&verification) == 0;
+    chatlog_verification_free(&verification);
+    return sound ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int command_health(struct session *session)

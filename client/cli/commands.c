@@ -248,6 +248,19 @@ static const char token_details[] =
     "Prints a JSON Web Token that the daemon takes if it has the same key under the same KID. Who has an HS256 secret\n"
     "can make tokens for everybody: real ones are made by the service that knows who its users are.";
 
+static const char backup_details[] = "The backup is a directory NAME in the daemon's backup-dir, with the store as one "
+                                     "commit left it and a manifest. It "
+                                     "is\n"
+                                     "verified and on disk when this command ends; reads and changes go on meanwhile. "
+                                     "Interrupted, the command leaves the\n"
+                                     "daemon at work: `chatlog audit` tells when the backup is done. `chatlogd "
+                                     "restore` makes a data directory of it. The\n"
+                                     "exit code is 1 when the backup was made but the data in it has damaged records.";
+
+static const char verify_details[] =
+    "Reads and changes go on meanwhile; it takes half of a processor's time at most, and as long as it takes.\n"
+    "Of what nobody changed meanwhile the totals are compared too.";
+
 /* clang-format off */
 const struct command commands[] = {
     {"import", "FILE", 1, 1, NULL, false, NULL, command_import,
@@ -283,6 +296,10 @@ const struct command commands[] = {
      "measure the daemon with a user that is forgotten afterwards", bench_details},
     {"health", "", 0, 0, NULL, false, NULL, command_health,
      "ask whether the daemon is serving; the exit code is 0 only then", NULL},
+    {"backup", "NAME", 1, 1, NULL, false, NULL, command_backup,
+     "make a backup in the daemon's backup directory", backup_details},
+    {"verify", "", 0, 0, NULL, false, NULL, command_verify,
+     "look at every record; the exit code is 0 only if all is sound", verify_details},
     {"audit", "", 0, 0, audit_options, false, audit_check, command_audit,
      "show who changed what, the newest change first", audit_details},
     {"token", "--key KID:ALGORITHM:FILE", 0, 0, token_options, true, token_check, command_token,

@@ -52,6 +52,8 @@ int command_top(struct session *session);
 const char *bench_check(const struct options *options);
 int command_bench(struct session *session);
 int command_health(struct session *session);
+int command_backup(struct session *session);
+int command_verify(struct session *session);
 const char *audit_check(const struct options *options);
 int command_audit(struct session *session);
 const char *token_check(const struct options *options);

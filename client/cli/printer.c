@@ -31,6 +31,8 @@ const struct stats_field stats_fields[] = {
     FIELD(queue_bytes),
     FIELD(map_bytes),
     FIELD(slow_requests),
+    FIELD(scrub_time_us),
+    FIELD(scrub_findings),
     {NULL, 0},
 };
 
@@ -39,6 +41,11 @@ uint64_t stats_value(const struct chatlog_stats *stats, const struct stats_field
     uint64_t value;
     memcpy(&value, (const char *)stats + field->offset, sizeof(value));
     return value;
+}
+
+uint64_t verification_findings(const struct chatlog_verification *verification)
+{
+    return verification->unreadable + verification->mismatches + verification->strays + verification->damaged_events;
 }
 
 const char *migration_state_name(enum chatlog_migration_state state)

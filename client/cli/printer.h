@@ -27,12 +27,17 @@ struct printer {
     void (*info)(FILE *out, const struct chatlog_server_info *info, const struct chatlog_migration *migration);
     void (*stats)(FILE *out, const struct chatlog_stats *stats);
     void (*health)(FILE *out, bool serving);
+    void (*backup)(FILE *out, const char *name, const struct chatlog_backup *backup);
+    void (*verification)(FILE *out, const struct chatlog_verification *verification);
     void (*event)(FILE *out, const struct chatlog_audit_event *event);
     void (*imported)(FILE *out, const struct import_counts *counts);
 };
 
 extern const struct printer printer_text;
 extern const struct printer printer_json;
+
+/* How much is wrong. */
+uint64_t verification_findings(const struct chatlog_verification *verification);
 
 /* "moving"; what it calls the states of a migration in both forms. */
 const char *migration_state_name(enum chatlog_migration_state state);

@@ -110,6 +110,48 @@ static void json_receipt(FILE *out, const char *user_id, const struct chatlog_re
     json_line(out, object);
 }
 
+static void json_backup(FILE *out, const char *name, const struct chatlog_backup *backup)
+{
+    json_t *object = memory_need(json_object());
+    json_put(object, "name", json_string(name));
+    json_put(object, "commit_id", json_number(backup->commit_id));
+    json_put_time(object, "time", backup->time_us);
+    json_put(object, "layout", json_number(backup->layout));
+    json_put(object, "target_layout", json_number(backup->target_layout));
+    json_put(object, "file_bytes", json_number(backup->file_bytes));
+    json_put(object, "users", json_number(backup->users));
+    json_put(object, "conversations", json_number(backup->conversations));
+    json_put(object, "messages", json_number(backup->messages));
+    json_put(object, "content_bytes", json_number(backup->content_bytes));
+    json_put(object, "findings", json_number(backup->findings));
+    json_line(out, object);
+}
+
+static void json_verification(FILE *out, const struct chatlog_verification *verification)
+{
+    json_t *object = memory_need(json_object());
+    json_t *findings = memory_need(json_array());
+    for (size_t i = 0; i < verification->finding_count; i++) {
+        if (json_array_append_new(findings, memory_need(json_string(verification->findings[i])))) {
+            memory_need(NULL);
+        }
+    }
+    json_put(object, "users", json_number(verification->users));
+    json_put(object, "conversations", json_number(verification->conversations));
+    json_put(object, "messages", json_number(verification->messages));
+    json_put(object, "message_ids", json_number(verification->message_ids));
+    json_put(object, "requests", json_number(verification->requests));
+    json_put(object, "events", json_number(verification->events));
+    json_put(object, "content_bytes", json_number(verification->content_bytes));
+    json_put(object, "unreadable", json_number(verification->unreadable));
+    json_put(object, "mismatches", json_number(verification->mismatches));
+    json_put(object, "strays", json_number(verification->strays));
+    json_put(object, "damaged_events", json_number(verification->damaged_events));
+    json_put(object, "changed_meanwhile", json_boolean(verification->changed_meanwhile));
+    json_put(object, "findings", findings);
+    json_line(out, object);
+}
+
 static json_t *json_migration(const struct chatlog_migration *migration)
 {
     json_t *object = memory_need(json_object());
@@ -238,6 +280,8 @@ const struct printer printer_json = {
     .info = json_info,
     .stats = json_stats,
     .health = json_health,
+    .backup = json_backup,
+    .verification = json_verification,
     .event = json_event,
     .imported = json_imported,
 };

@@ -173,6 +173,33 @@ static void text_health(FILE *out, bool serving)
     fputs(serving ? "serving\n" : "not serving\n", out);
 }
 
+static void text_backup(FILE *out, const char *name, const struct chatlog_backup *backup)
+{
+    fprintf(out,
+            "backup %s of commit %" PRIu64 " (%s): %" PRIu64 " bytes, %" PRIu64 " users, %" PRIu64
+            " conversations, %" PRIu64 " messages, %" PRIu64 " findings\n",
+            name, backup->commit_id, time_text(backup->time_us).text, backup->file_bytes, backup->users,
+            backup->conversations, backup->messages, backup->findings);
+}
+
+static void text_verification(FILE *out, const struct chatlog_verification *verification)
+{
+    fprintf(out,
+            "%" PRIu64 " users, %" PRIu64 " conversations, %" PRIu64 " messages, %" PRIu64 " message_ids, %" PRIu64
+            " remembered requests, %" PRIu64 " events\n",
+            verification->users, verification->conversations, verification->messages, verification->message_ids,
+            verification->requests, verification->events);
+    fprintf(out,
+            "%" PRIu64 " records are damaged, %" PRIu64 " do not fit others, %" PRIu64 " belong to nothing, %" PRIu64
+            " events are damaged%s\n",
+            verification->unreadable, verification->mismatches, verification->strays, verification->damaged_events,
+            verification->changed_meanwhile ? " (changes were made meanwhile: totals were not compared)" : "");
+    for (size_t i = 0; i < verification->finding_count; i++) {
+        fprintf(out, "  %s\n", verification->findings[i]);
+    }
+    fputs(verification_findings(verification) == 0 ? "everything is sound\n" : "something is wrong\n", out);
+}
+
 static void text_count(FILE *out, uint64_t count, const char *what)
 {
     if (count > 0) {
@@ -219,6 +246,8 @@ const struct printer printer_text = {
     .info = text_info,
     .stats = text_stats,
     .health = text_health,
+    .backup = text_backup,
+    .verification = text_verification,
     .event = text_event,
     .imported = text_imported,
 };

@@ -384,6 +384,8 @@ struct chatlog_stats {
     uint64_t queue_bytes;
     uint64_t map_bytes; /* the largest size the data file may reach */
     uint64_t slow_requests;
+    uint64_t scrub_time_us;  /* when the daemon last looked at everything by itself; 0: not since it started */
+    uint64_t scrub_findings; /* what it found wrong then */
     const struct chatlog_method_stats *methods;
     size_t method_count;
     void *memory; /* the library's */
@@ -423,6 +425,51 @@ struct chatlog_migration {
 CHATLOG_API int chatlog_get_migration(struct chatlog *client, const struct chatlog_call_options *options,
                                       struct chatlog_migration *ret_migration, struct chatlog_error *error);
 CHATLOG_API void chatlog_migration_free(struct chatlog_migration *migration);
+
+/* A backup in the directory that the daemon's configuration names. */
+struct chatlog_backup {
+    uint64_t commit_id; /* the last commit in it: its point in time */
+    int64_t time_us;    /* of that */
+    uint32_t layout;
+    uint32_t target_layout; /* = layout: no migration was under way */
+    uint64_t file_bytes;
+    uint64_t users;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t content_bytes;
+    uint64_t findings; /* what is wrong with the data, and so with its backup; chatlog_verify names it */
+};
+
+/* Makes a backup of this name (1..100 of A-Z a-z 0-9 . _ -, not beginning with a dot), verified and on disk when it
+ * returns. Takes as long as it takes: give options a timeout. When that is over the backup goes on; the audit trail
+ * tells when it is done. Never sent twice. */
+CHATLOG_API int chatlog_make_backup(struct chatlog *client, const char *name,
+                                    const struct chatlog_call_options *options, struct chatlog_backup *ret_backup,
+                                    struct chatlog_error *error);
+
+/* What was looked at, and what is wrong with it. */
+struct chatlog_verification {
+    uint64_t users;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t message_ids;
+    uint64_t requests;
+    uint64_t events;
+    uint64_t content_bytes;
+    uint64_t unreadable;         /* records whose checksum is wrong or that are no such record */
+    uint64_t mismatches;         /* that do not fit others */
+    uint64_t strays;             /* that belong to nothing */
+    uint64_t damaged_events;     /* of the audit trail */
+    bool changed_meanwhile;      /* totals were not compared */
+    const char *const *findings; /* the first ones, in words */
+    size_t finding_count;
+    void *memory; /* the library's */
+};
+
+/* Looks at every record there is. As chatlog_make_backup, it takes long. */
+CHATLOG_API int chatlog_verify(struct chatlog *client, const struct chatlog_call_options *options,
+                               struct chatlog_verification *ret_verification, struct chatlog_error *error);
+CHATLOG_API void chatlog_verification_free(struct chatlog_verification *verification);
 
 struct chatlog_users {
     const char *const *user_ids; /* ascending */

@@ -101,6 +101,8 @@ static int read_stats(const struct chatlog_result *result, struct chatlog_stats 
         .queue_bytes = response->queue_bytes,
         .map_bytes = response->map_bytes,
         .slow_requests = response->slow_requests,
+        .scrub_time_us = response->scrub_time_us,
+        .scrub_findings = response->scrub_findings,
         .methods = methods,
         .method_count = response->n_methods,
         .memory = result->memory,

@@ -35,6 +35,8 @@
     X(LIST_USERS, "chatlog.v1.AdminService/ListUsers", chatlog__v1__list_users_response__descriptor, READ)             \
     X(LIST_AUDIT_EVENTS, "chatlog.v1.AdminService/ListAuditEvents",                                                    \
       chatlog__v1__list_audit_events_response__descriptor, READ)                                                       \
+    X(BACKUP, "chatlog.v1.AdminService/Backup", chatlog__v1__backup_response__descriptor, ONCE)                        \
+    X(VERIFY, "chatlog.v1.AdminService/Verify", chatlog__v1__verify_response__descriptor, ONCE)                        \
     X(GET_DESCRIPTOR_SET, "chatlog.v1.AdminService/GetDescriptorSet",                                                  \
       chatlog__v1__get_descriptor_set_response__descriptor, READ)                                                      \
     X(CHECK_HEALTH, "grpc.health.v1.Health/Check", grpc__health__v1__health_check_response__descriptor, READ)
@@ -47,6 +49,7 @@ enum chatlog_method_kind {
     METHOD_READ,       /* may be sent again */
     METHOD_CHANGE,     /* may be sent again with the same request_id */
     METHOD_REPEATABLE, /* a change that may be sent again as it is */
+    METHOD_ONCE,       /* is not sent again */
 };
 
 struct chatlog_method {

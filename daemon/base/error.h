@@ -48,6 +48,10 @@ enum error_code {
     X(DISK_FULL, RESOURCE_EXHAUSTED, "the disk has no room; reads and deletes go on")                                  \
     X(MEMORY_SHORT, RESOURCE_EXHAUSTED, "the daemon is short of memory; retry")                                        \
     X(CONVERSATION_FULL, RESOURCE_EXHAUSTED, "the conversation has no sequence numbers left")                          \
+    X(BACKUP_EXISTS, ALREADY_EXISTS, "there is a backup of this name")                                                 \
+    X(BACKUP_OFF, FAILED_PRECONDITION, "the daemon's configuration has no backup-dir")                                 \
+    X(BACKUP_FAILED, ABORTED, "the backup was given up; the message says why")                                         \
+    X(JOB_RUNNING, FAILED_PRECONDITION, "a backup or a verification is under way; wait for its end")                   \
     X(CONVERSATION_DELETED, FAILED_PRECONDITION, "the conversation is deleted; undelete it first")                     \
     X(CONVERSATION_NOT_DELETED, FAILED_PRECONDITION, "the conversation is not deleted")                                \
     X(REPLACE_TOO_LARGE, FAILED_PRECONDITION, "more messages would be dropped than one call may")                      \

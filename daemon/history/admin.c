@@ -151,6 +151,8 @@ static void stats_reply(struct call *call, struct store_result *result)
         stats->queue_bytes,
         stats->map_bytes,
         atomic_load_explicit(&service->counters->slow_requests, memory_order_relaxed),
+        (uint64_t)stats->scrub_time_us,
+        stats->scrub_findings,
     };
     for (uint32_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
         wire_put_uint(&call->payload, i + 17, more[i]);

@@ -9,6 +9,7 @@ extern const struct method message_methods[];
 extern const struct method user_methods[];
 extern const struct method admin_methods[];
 extern const struct method audit_methods[];
+extern const struct method job_methods[];
 extern const struct method health_methods[];
 
 /* All of these tables, and NULL: what the daemon serves, and what the tests of all methods go through. */

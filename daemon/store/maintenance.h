@@ -1,14 +1,12 @@
 /* What an operator does to a data directory that no daemon serves, or looks at beside one: where a migration stands,
- * what one would bring, whether everything is sound, and migrating here and now. Every function blocks until it is
- * done. Not for a process that has the store open itself: LMDB's locks are a process's, and opening the file again
- * takes them from the first, whose last commit can then be lost. Of store_config they use data_dir, map_bytes,
- * disk_reserve_bytes, event and wall_clock_us. */
+ * what one would bring, whether everything is sound, migrating here and now, and making one of a backup. Every function
+ * blocks until it is done. Not for a process that has the store open itself: LMDB's locks are a process's, and opening
+ * the file again takes them from the first, whose last commit can then be lost. Of store_config they use data_dir,
+ * map_bytes, disk_reserve_bytes, event and wall_clock_us. */
 #ifndef STORE_MAINTENANCE_H
 #define STORE_MAINTENANCE_H
 
 #include "store/store.h"
-
-enum { STORE_FINDINGS_MAX = 20, STORE_FINDING_BYTES = 200 };
 
 /* Reads only, also beside a daemon. */
 struct store_status {
@@ -28,29 +26,26 @@ struct store_status {
 };
 int store_status(const struct store_config *config, struct store_status *ret, struct error *error);
 
-/* Everything there is, looked at record by record in snapshots of at most a second each. */
-struct store_survey {
-    uint64_t users;
+/* Looks at everything, read only, also beside a daemon. Tells config->event each finding in words. */
+int store_verify(const struct store_config *config, struct store_survey *ret, struct error *error);
+
+/* Makes the data directory, which must be new or empty, of a backup: its file is compared with its manifest and opened
+ * before it gets its name. */
+int store_restore(const struct store_config *config, const char *from, struct store_backup *ret, struct error *error);
+
+/* What a salvage brought over, and what it could not. */
+struct store_salvage {
     uint64_t conversations;
     uint64_t messages;
-    uint64_t message_ids;
-    uint64_t requests;
-    uint64_t bytes; /* of keys and values */
-    uint64_t content_bytes;
-    size_t largest_key;        /* as it is */
-    size_t largest_target_key; /* in the newest layout */
-    uint64_t unreadable;       /* records whose checksum is wrong or that are no such record */
-    uint64_t mismatches;       /* records that do not fit others: counts of a head, entries of lists, totals */
-    uint64_t strays;           /* entries that belong to no conversation */
-    uint64_t events;           /* of the audit trail */
-    uint64_t damaged_events;   /* that are no such event, or that the user's list lacks */
-    bool changed_meanwhile;    /* by a daemon: then totals and strays were not compared */
-    size_t finding_count;      /* of the first ones, in words */
-    char findings[STORE_FINDINGS_MAX][STORE_FINDING_BYTES];
+    uint64_t events;  /* of the audit trail */
+    uint64_t renamed; /* conversations that have lost their own or their user's name, and got one of their number */
+    uint64_t lost;    /* records or pages; each is told to config->event */
 };
 
-/* Reads only, also beside a daemon. */
-int store_verify(const struct store_config *config, struct store_survey *ret, struct error *error);
+/* Makes config->data_dir, which must not exist, of what can be read in `from`: in the newest layout, sound, with the
+ * seqs, times and IDs it had. Made as DATA-DIR.partial. Fails when not even the marker can be read; damage in LMDB's
+ * own pages may end the process. */
+int store_salvage(const struct store_config *config, const char *from, struct store_salvage *ret, struct error *error);
 
 /* A migration to `to`, surveyed and tried out: the first messages are copied to a directory of their own inside the
  * data directory, which is removed again, and really migrated there. */

@@ -36,6 +36,9 @@ enum store_verb {
     STORE_POP_MESSAGES,
     STORE_FORGET_USER,
     STORE_NOTE_EVENT, /* changes nothing: puts an event into the audit trail that the store does not meet by itself */
+    /* Jobs: they take long, and a thread of their own does one after the other. */
+    STORE_BACKUP,
+    STORE_VERIFY,
     STORE_VERB_COUNT
 };
 
@@ -111,6 +114,46 @@ struct store_expected {
     uint64_t value;
 };
 
+enum { STORE_FINDINGS_MAX = 20, STORE_FINDING_BYTES = 200 };
+
+/* Everything there is, looked at record by record in snapshots of at most a second each. */
+struct store_survey {
+    uint64_t users;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t message_ids;
+    uint64_t requests;
+    uint64_t bytes; /* of keys and values */
+    uint64_t content_bytes;
+    size_t largest_key;        /* as it is */
+    size_t largest_target_key; /* in the newest layout */
+    uint64_t unreadable;       /* records whose checksum is wrong or that are no such record */
+    uint64_t mismatches;       /* records that do not fit others: counts of a head, entries of lists, totals */
+    uint64_t strays;           /* entries that belong to no conversation */
+    uint64_t events;           /* of the audit trail */
+    uint64_t damaged_events;   /* that are no such event, or that the user's list lacks */
+    bool changed_meanwhile;    /* by a daemon: then totals and strays were not compared */
+    size_t finding_count;      /* of the first ones, in words */
+    char findings[STORE_FINDINGS_MAX][STORE_FINDING_BYTES];
+};
+
+enum { STORE_BACKUP_GROWTH_BYTES = 64 * 1024 * 1024, STORE_BACKUP_NAME_BYTES = 100 };
+
+/* A backup that was made. */
+struct store_backup {
+    uint64_t commit_id; /* the last commit in it: its point in time */
+    uint64_t time_us;   /* wall clock, of that */
+    uint64_t layout;
+    uint64_t target; /* = layout: no migration was under way */
+    uint64_t file_bytes;
+    uint64_t sum; /* XXH3-64 of its data file */
+    uint64_t users;
+    uint64_t conversations;
+    uint64_t messages;
+    uint64_t content_bytes;
+    uint64_t findings; /* what is wrong with the data, and so with its backup */
+};
+
 /* What an operation brought. Valid only during op->done. */
 struct store_result {
     bool replayed;          /* the remembered answer of an earlier change with this request_id */
@@ -147,12 +190,16 @@ struct store_result {
         uint64_t folds;          /* conversations whose appends were folded */
         uint64_t commit_time_us; /* spent in commits */
         uint64_t map_bytes;      /* the largest size the data file may reach */
+        uint64_t scrub_time_us; /* wall clock, when the last scrub was done; 0: none since store_open */
+        uint64_t scrub_findings;
     } stats;
+    const struct store_survey *survey; /* VERIFY */
+    struct store_backup backup;        /* BACKUP */
 };
 
 struct store_op {
     enum store_verb verb;
-    struct span user;         /* every verb but LIST_USERS, GET_STATS, NOTE_EVENT; of LIST_EVENTS empty: of all */
+    struct span user; /* every verb but LIST_USERS, GET_STATS, NOTE_EVENT and jobs; of LIST_EVENTS empty: of all */
     struct span conversation; /* every verb that is about one conversation */
     struct span actor;        /* who asks: the principal's name, for the audit trail, of at most two IDs' length; empty:
                                * the daemon itself */
@@ -216,7 +263,14 @@ struct store_op {
         } events;
         struct {
             enum store_action action;
+            uint64_t conversations; /* what it was about, in numbers */
+            uint64_t messages;
+            uint64_t content_bytes;
         } note;
+        struct {
+            const char
+                *name; /* a file name of less than STORE_BACKUP_NAME_BYTES, without '/', not beginning with '.' */
+        } backup;
     };
 
     /* Called once; error is NULL on success, and result is NULL on failure. May run on the writer's thread: must
@@ -260,6 +314,8 @@ struct store_config {
     enum store_migrate migrate;
     uint32_t migrate_to;          /* where STORE_MIGRATE_AUTO leads; 0: the newest layout. Others are for tests */
     size_t migrate_slice_records; /* of one commit of a migration; 0: as many as its time allows. For tests */
+    const char *backup_dir;       /* where BACKUP puts them; NULL: there are none */
+    int64_t scrub_interval_us;    /* from one scrub, a VERIFY at low priority, to the next; 0: none */
     bool fold_late;               /* leaves appends in the journal as long as there is room. For tests */
     /* Told what happens, a line at a time; of a migration also every 10 s how it goes. Called from the writer's thread:
      * must not block. NULL: nobody listens. */
@@ -310,6 +366,10 @@ struct store_migration {
 int store_open(const struct store_config *config, struct store **ret_store, struct error *error);
 
 void store_run(struct store *store, struct store_op *op);
+
+/* Gives up a job under way (SHUTTING_DOWN) and takes no more. To be called before store_close, when the answers to
+ * what is under way are waited for. */
+void store_end_jobs(struct store *store);
 
 /* False while changes that need room are refused. */
 bool store_takes_writes(struct store *store);

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { PATH_BYTES = 512 };
+
 static _Noreturn void disk_fail(const char *what)
 {
     perror(what);
@@ -97,6 +99,12 @@ const struct disk_event *disk_play(struct disk *disk)
         }
         disk->loose_count = 0;
         break;
+    case IOFAULT_RENAME:
+        disk->name = DISK_NAME_LOOSE;
+        break;
+    case IOFAULT_NAMES:
+        disk->name = disk->name == DISK_UNNAMED ? DISK_UNNAMED : DISK_NAMED;
+        break;
     case IOFAULT_ANSWER:
         break;
     }
@@ -117,7 +125,7 @@ static void sectors_apply(const struct disk_event *event, uint64_t random, uint8
     }
 }
 
-static void image_store(const uint8_t *image, size_t size, const char *path)
+static void file_store(const uint8_t *image, size_t size, const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0) {
@@ -133,7 +141,36 @@ static void image_store(const uint8_t *image, size_t size, const char *path)
     close(fd);
 }
 
-void disk_cut_write(const struct disk *disk, enum disk_cut cut, uint64_t random, const char *path)
+/* Where the data file is: nowhere, where it was made, or where it belongs. */
+enum where { NOWHERE, MADE, NAMED };
+
+static enum where where_is(const struct disk *disk, enum disk_cut cut, uint64_t random)
+{
+    bool renamed =
+        disk->name == DISK_NAMED || (disk->name == DISK_NAME_LOOSE && cut != DISK_CUT_NONE && random % 4 < 2);
+    return renamed ? NAMED : cut == DISK_CUT_NONE && disk->name == DISK_UNNAMED ? NOWHERE : MADE;
+}
+
+static void image_store(const uint8_t *image, size_t size, const char *directory, enum where where)
+{
+    char made_in[PATH_BYTES];
+    char made[PATH_BYTES];
+    char named[PATH_BYTES];
+    snprintf(made_in, sizeof(made_in), "%s/new", directory);
+    snprintf(made, sizeof(made), "%s/new/data.mdb", directory);
+    snprintf(named, sizeof(named), "%s/data.mdb", directory);
+    unlink(made);
+    rmdir(made_in);
+    unlink(named);
+    if (where == MADE) {
+        mkdir(made_in, 0700);
+    }
+    if (where != NOWHERE) {
+        file_store(image, size, where == MADE ? made : named);
+    }
+}
+
+void disk_cut_write(const struct disk *disk, enum disk_cut cut, uint64_t random, const char *directory)
 {
     uint8_t *image = memory_new(disk->capacity);
     size_t size = disk->durable_size;
@@ -152,6 +189,6 @@ void disk_cut_write(const struct disk *disk, enum disk_cut cut, uint64_t random,
         const struct disk_event *last = &disk->events[disk->loose[disk->loose_count - 1]];
         size = last->offset + last->size > size ? last->offset + last->size : size;
     }
-    image_store(image, size, path);
+    image_store(image, size, directory, where_is(disk, cut, random));
     free(image);
 }

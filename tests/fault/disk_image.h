@@ -29,6 +29,7 @@ struct disk {
     size_t capacity;
     size_t *loose; /* numbers of events */
     size_t loose_count;
+    enum disk_name { DISK_UNNAMED, DISK_NAME_LOOSE, DISK_NAMED } name; /* has the data file the name it is opened by? */
 };
 
 /* Which of the loose writes a power cut leaves. */
@@ -47,7 +48,8 @@ void disk_close(struct disk *disk);
 /* Plays the next event. Answers are the caller's business. */
 const struct disk_event *disk_play(struct disk *disk);
 
-/* Writes the data file as a power cut now leaves it; `random` decides what is left to chance. */
-void disk_cut_write(const struct disk *disk, enum disk_cut cut, uint64_t random, const char *path);
+/* Writes the data directory's data file as a power cut now leaves it, under its own name or the one it was made under;
+ * `random` decides what is left to chance. */
+void disk_cut_write(const struct disk *disk, enum disk_cut cut, uint64_t random, const char *directory);
 
 #endif

@@ -203,11 +203,9 @@ static void images_check(const void *arg, unsigned worker, size_t first, size_t 
     const struct job *job = arg;
     size_t events = job->birth ? job->tally->first_answer : job->tally->events;
     char directory[PATH_BYTES];
-    char path[PATH_BYTES + 16];
     struct disk disk = disk_open(job->record);
     struct truth truth = truth_new(job);
     snprintf(directory, sizeof(directory), "%s/image-%u", job->directory, worker);
-    snprintf(path, sizeof(path), "%s/data.mdb", directory);
     mkdir(directory, 0700);
     for (size_t image = worker; image < job->images; image += WORKERS_COUNT) {
         size_t end = (image / DISK_CUT_COUNT * DISK_CUT_COUNT + DISK_CUT_COUNT) * events / job->images;
@@ -221,7 +219,7 @@ static void images_check(const void *arg, unsigned worker, size_t first, size_t 
             continue;
         }
         *current = image;
-        disk_cut_write(&disk, (enum disk_cut)(image % DISK_CUT_COUNT), history_random(job->seed + image), path);
+        disk_cut_write(&disk, (enum disk_cut)(image % DISK_CUT_COUNT), history_random(job->seed + image), directory);
         image_check(job, &truth, directory, image);
         __atomic_fetch_add(&job->tally->images, 1, __ATOMIC_SEQ_CST);
     }

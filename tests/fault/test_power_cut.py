@@ -59,9 +59,10 @@ class PowerCut(unittest.TestCase):
         self.assertEqual(bad, 0, why)
         self.assertGreaterEqual(images, RUNS * IMAGES)
 
-    @unittest.expectedFailure  # LMDB writes its first two pages without a sync: half of them is no database to it
     def test_a_power_cut_while_the_data_file_is_made_does_not_keep_the_daemon_from_starting(self):
-        self.assertEqual(self.images(SEED, 1000, "birth")["refused"], 0)
+        found = self.images(SEED, 1000, "birth")
+        self.assertGreaterEqual(found["unborn"], 500, "void: the power was not cut so early")
+        self.assertEqual(found["refused"], 0)
 
     def control(self, name, **harm):
         runs = bad = 0

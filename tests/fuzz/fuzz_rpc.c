@@ -42,6 +42,8 @@ static const char *const methods[] = {
     "grpc.health.v1.Health/Check",
     ADMIN "GetMigration",
     ADMIN "ListAuditEvents",
+    ADMIN "Backup",
+    ADMIN "Verify",
 };
 
 enum { METHODS = sizeof(methods) / sizeof(methods[0]) };

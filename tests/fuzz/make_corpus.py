@@ -8,7 +8,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # As in fuzz_rpc.c.
 METHODS = """CreateConversation GetConversation UpdateConversation DeleteConversation UndeleteConversation
     ListConversations AppendMessages ListMessages GetMessage UpdateMessage DeleteMessage PopMessages ForgetUser
-    GetServerInfo GetStats ListUsers GetDescriptorSet Check GetMigration ListAuditEvents""".split()
+    GetServerInfo GetStats ListUsers GetDescriptorSet Check GetMigration ListAuditEvents
+    Backup Verify""".split()
 WITH_REQUEST_ID = 128
 
 
@@ -73,6 +74,7 @@ RPC = {
                + request("DeleteMessage", *OWNER, (3, 1)),
     "pop": APPEND + request("PopMessages", *OWNER, (3, 1), (4, 2)),
     "admin": request("GetServerInfo") + request("GetStats") + request("GetDescriptorSet") + request("Check"),
+    "jobs": APPEND + request("Backup", (1, "nightly")) + request("Backup", (1, "../up")) + request("Verify"),
     "audit": APPEND + request("PopMessages", *OWNER, (3, 1)) + request("ListAuditEvents", (4, 1))
              + request("ListAuditEvents", (1, "ann"), (2, 1), (3, 1700000000000000))
              + request("ListAuditEvents", (5, "00112233445566770000000000000000")),

@@ -36,6 +36,8 @@ const struct shape matrix_shapes[] = {
     {ADMIN "ListUsers", .no_user = true},
     {ADMIN "GetDescriptorSet", .no_user = true},
     {ADMIN "ListAuditEvents", .no_user = true},
+    {ADMIN "Backup", .no_user = true, .refusal = "BACKUP_OFF", .more = {{1, .text = "matrix"}}},
+    {ADMIN "Verify", .no_user = true},
     {"grpc.health.v1.Health/Check", .no_user = true},
     {.method = NULL},
 };

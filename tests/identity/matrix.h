@@ -16,6 +16,7 @@ struct shape {
     bool no_user;
     bool nested;              /* the conversation is field 1 of sub-message 2 */
     const char *conversation; /* for which it succeeds; NULL: it is about none */
+    const char *refusal;      /* the reason that even one who may ask gets of this daemon; NULL: it succeeds */
     struct field more[3];
 };
 

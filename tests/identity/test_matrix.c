@@ -201,6 +201,7 @@ static void every_caller_gets_from_every_method_what_it_has_a_right_to_and_nothi
         struct buffer before = owner_state(fixture);
         for (enum caller caller = 0; caller < CALLER_COUNT; caller++) {
             const char *reason = matrix_expected(caller, method);
+            reason = !reason[0] && shape->refusal ? shape->refusal : reason;
             struct answer answer = call_for(fixture, caller, shape, "owner", shape->conversation, NULL, NULL);
             bool reads = !reason[0] && method->scope == SCOPE_READ; /* then what is looked for would be found */
             assert_true(!reads || shows(&answer, "owner" MATRIX_MARKER));

@@ -121,7 +121,10 @@ int change_note_event(struct change *change)
     const struct event_record event = {.action = change->op->note.action,
                                        .principal = change->op->actor,
                                        .user = change->op->user,
-                                       .request_id = change->op->request_id};
+                                       .request_id = change->op->request_id,
+                                       .conversations = change->op->note.conversations,
+                                       .messages = change->op->note.messages,
+                                       .content_bytes = change->op->note.content_bytes};
     audit_put(change->work, &event);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "store/lmdb/directory.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -87,6 +88,29 @@ int directory_lock(const char *path, struct error *error)
         return rc;
     }
     return descriptor;
+}
+
+int directory_begin(const char *path, struct error *error)
+{
+    int rc = directory_create(path, error);
+    DIR *directory = rc ? NULL : opendir(path);
+    if (!directory) {
+        return rc ? rc : system_error(error, path, "", "cannot read it");
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(directory)) && rc == 0) {
+        static const char *const ours[] = {".", "..", DIRECTORY_LOCK_FILE, DIRECTORY_NEW};
+        bool known = false;
+        for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+            known = known || strcmp(entry->d_name, ours[i]) == 0;
+        }
+        if (!known) {
+            rc = error_set(error, ERROR_STARTUP, "%s is not empty: it has \"%.80s\"; give a directory that is new",
+                           path, entry->d_name);
+        }
+    }
+    closedir(directory);
+    return rc ? rc : directory_lock(path, error);
 }
 
 static uint32_t number_at(const uint8_t *bytes)

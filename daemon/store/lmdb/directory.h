@@ -9,6 +9,7 @@
 
 #define DIRECTORY_DATA_FILE "data.mdb"
 #define DIRECTORY_LOCK_FILE "chatlogd.lock"
+#define DIRECTORY_NEW       "new" /* where a data file is made */
 
 /* Creates the directory with mode 0700 unless it exists (its parent must). */
 int directory_create(const char *path, struct error *error);
@@ -16,6 +17,10 @@ int directory_create(const char *path, struct error *error);
 /* Takes the lock file's lock and writes our process ID in it. Returns the descriptor that holds the lock until it is
  * closed; the error names the process that holds it. Does not wait. */
 int directory_lock(const char *path, struct error *error);
+
+/* Creates the directory for data that come from elsewhere, and locks it. Refuses one that has anything in it but what
+ * an interrupted earlier try leaves. Returns as directory_lock. */
+int directory_begin(const char *path, struct error *error);
 
 /* 0 when there is no data file yet or LMDB 0.9 on this machine can open it. Must run before LMDB opens the file:
  * closing any other descriptor of it later would drop LMDB's locks. */

@@ -1,14 +1,14 @@
 #include "store/lmdb/env.h"
 
+#include "store/lmdb/birth.h"
 #include "store/lmdb/directory.h"
+#include "store/lmdb/env_schema.h"
 #include "store/lmdb/recovery.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -22,39 +22,6 @@ enum {
     ENV_MAP_RESERVE_MAX = 64 * 1024 * 1024,
     LMDB_FREE_TABLE = 0, /* LMDB's own: the list of free pages, the list of tables */
     LMDB_MAIN_TABLE = 1,
-};
-
-/* Tables come into being with the marker, or at the next opening by a daemon that knows a newer layout. */
-static const struct table_row {
-    const char *name;
-    uint16_t since; /* data of an older layout may lack it */
-} table_rows[TABLE_COUNT] = {
-    [TABLE_META] = {"_meta", 1},
-    [TABLE_DEADLINES] = {"deadlines", 1},
-    [TABLE_PURGES] = {"purges", 1},
-    [TABLE_QUARANTINE] = {"quarantine", 2},
-    [TABLE_AUDIT] = {"audit", UINT16_MAX}, /* data of any layout may lack these two */
-    [TABLE_AUDIT_USERS] = {"audit_users", UINT16_MAX},
-    [TABLE_CONVERSATIONS] = {"conversations", 1},
-    [TABLE_MESSAGES] = {"messages", 1},
-    [TABLE_MESSAGE_IDS] = {"message_ids", 1},
-    [TABLE_RECENCY] = {"recency", 1},
-    [TABLE_REQUESTS] = {"requests", 1},
-    [TABLE_2_USERS] = {"2.users", 2},
-    [TABLE_2_DATA] = {"2.data", 2},
-    [TABLE_3_JOURNAL] = {"3.journal", 3},
-};
-
-struct env {
-    MDB_env *handle;
-    MDB_dbi tables[TABLE_COUNT];
-    int lock;
-    char *path;
-    uint64_t map_bytes;
-    uint64_t disk_reserve_bytes;
-    uint64_t page_bytes;
-    struct pending *pending;
-    struct buffer packing;
 };
 
 struct txn env_begin(struct env *env)
@@ -130,160 +97,21 @@ uint64_t env_reader_slots(const struct env *env)
     return mdb_env_info(env->handle, &info) == 0 ? info.me_numreaders : 0;
 }
 
-static int lmdb_refuse(const char *path, const char *what, int rc, struct error *error)
+int env_refuse(const char *path, const char *what, int rc, struct error *error)
 {
     return error_set(error, ERROR_STARTUP, "%s/%s: %s: %s", path, DIRECTORY_DATA_FILE, what, mdb_strerror(rc));
 }
 
-static int marker_refuse(const char *path, const char *what, struct error *error)
-{
-    return error_set(error, ERROR_STARTUP,
-                     "%s/%s holds data, but its layout marker is %s: nothing was changed; restore a backup of the "
-                     "directory, or move it away to start empty",
-                     path, DIRECTORY_DATA_FILE, what);
-}
-
-static int marker_check(const struct env *env, const struct marker *marker, bool refuse_older, struct error *error)
-{
-    unsigned needed = marker->min_writer > marker->min_reader ? marker->min_writer : marker->min_reader;
-    bool resting = marker->state == MARKER_AT_REST;
-    if (needed > MARKER_LAYOUT) {
-        return error_set(error, ERROR_STARTUP,
-                         "%s/%s has key layout %u and needs a chatlogd that knows layout %u; this one knows layouts %d "
-                         "to %d: nothing was changed; start the newer chatlogd, or go back with its chatlogd migrate "
-                         "--to %d",
-                         env->path, DIRECTORY_DATA_FILE, (unsigned)marker->layout, needed, MARKER_LAYOUT_OLDEST,
-                         MARKER_LAYOUT, MARKER_LAYOUT);
-    }
-    if (marker->layout < MARKER_LAYOUT_OLDEST || marker->layout > MARKER_LAYOUT ||
-        marker->target < MARKER_LAYOUT_OLDEST || marker->target > MARKER_LAYOUT || marker->state > MARKER_MIGRATING ||
-        resting != (marker->layout == marker->target)) {
-        return marker_refuse(env->path, "one that no chatlogd wrote", error);
-    }
-    if (refuse_older && resting && marker->layout < MARKER_LAYOUT) {
-        return error_set(error, ERROR_STARTUP,
-                         "%s has key layout %u, this chatlogd writes layout %d, and migrate = refuse: nothing was "
-                         "changed; set migrate = auto or hold, or run chatlogd migrate --to %d",
-                         env->path, (unsigned)marker->layout, MARKER_LAYOUT, MARKER_LAYOUT);
-    }
-    return 0;
-}
-
-static void marker_create(struct txn *txn, uint16_t layout, int64_t now_us)
-{
-    struct marker marker = {
-        .format = MARKER_FORMAT,
-        .layout = layout,
-        .target = layout,
-        .min_reader = layout,
-        .min_writer = layout,
-        .state = MARKER_AT_REST,
-        .create_time_us = now_us,
-    };
-    uint8_t bytes[MARKER_BYTES];
-    if (getrandom(marker.identity, sizeof(marker.identity), 0) != (ssize_t)sizeof(marker.identity)) {
-        txn->rc = EIO;
-    }
-    marker_encode(&marker, bytes);
-    txn_put(txn, TABLE_META, span_of_string(MARKER_KEY), span_of(bytes, sizeof(bytes)));
-}
-
-/* Opens the tables there are, those of a layout younger than `youngest` only if they exist. Returns LMDB's error. */
-static int tables_open(struct env *env, struct txn *txn, unsigned flags, uint16_t youngest)
-{
-    for (size_t i = 0; i < TABLE_COUNT && !txn->rc; i++) {
-        if (env->tables[i] == TXN_TABLE_CLOSED) {
-            int rc = mdb_dbi_open(txn->handle, table_rows[i].name, flags, &env->tables[i]);
-            txn->rc = rc == MDB_NOTFOUND && table_rows[i].since > youngest ? 0 : rc;
-        }
-    }
-    return txn->rc;
-}
-
-/* The first table and the marker come into being in one commit: there is no data without a marker. */
-static int layout_create(struct env *env, const struct env_config *config, struct error *error)
-{
-    struct txn txn = env_begin(env);
-    uint32_t layout = config->create_layout ? config->create_layout : MARKER_LAYOUT;
-    assert(layout <= MARKER_LAYOUT);
-    if (!tables_open(env, &txn, MDB_CREATE, 0)) {
-        marker_create(&txn, (uint16_t)layout, config->now_us);
-    }
-    int rc = env_commit(env, &txn);
-    if (rc) {
-        return lmdb_refuse(env->path, "cannot create the tables", rc, error);
-    }
-    return directory_sync(env->path, error);
-}
-
-/* Creates the tables that data of an older layout lacks, so that it can be migrated. They are empty: an older daemon
- * does not mind. */
-static int tables_complete(struct env *env, struct error *error)
-{
-    size_t closed = 0;
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
-        closed += env->tables[i] == TXN_TABLE_CLOSED;
-    }
-    if (closed == 0) {
-        return 0;
-    }
-    struct txn txn = env_begin(env);
-    tables_open(env, &txn, MDB_CREATE, 0);
-    int rc = env_commit(env, &txn);
-    return rc ? lmdb_refuse(env->path, "cannot create the tables", rc, error) : 0;
-}
-
-static int marker_read(struct env *env, struct txn *txn, struct marker *ret, struct error *error)
-{
-    struct span bytes;
-    MDB_dbi *table = &env->tables[TABLE_META];
-    int rc = txn->rc ? txn->rc : mdb_dbi_open(txn->handle, table_rows[TABLE_META].name, 0, table);
-    if (rc && rc != MDB_NOTFOUND && rc != MDB_INCOMPATIBLE) {
-        return lmdb_refuse(env->path, "cannot read it", rc, error);
-    }
-    if (rc || !txn_get(txn, TABLE_META, span_of_string(MARKER_KEY), &bytes)) {
-        return marker_refuse(env->path, "missing", error);
-    }
-    return marker_decode(bytes, ret) ? marker_refuse(env->path, "damaged", error) : 0;
-}
-
-/* Reads the marker and opens the tables, and writes nothing. Returns 1 when the file is new. */
-static int layout_read(struct env *env, bool refuse_older, struct error *error)
-{
-    MDB_stat stat;
-    int rc = mdb_env_stat(env->handle, &stat);
-    if (rc) {
-        return lmdb_refuse(env->path, "cannot read it", rc, error);
-    }
-    if (stat.ms_entries == 0) {
-        return 1;
-    }
-    struct txn txn = env_begin_read(env);
-    struct marker marker;
-    rc = marker_read(env, &txn, &marker, error);
-    rc = rc ? rc : marker_check(env, &marker, refuse_older, error);
-    uint16_t youngest = marker.layout > marker.target ? marker.layout : marker.target;
-    if (rc == 0 && tables_open(env, &txn, 0, youngest)) {
-        rc = lmdb_refuse(env->path, "a table is missing", txn.rc, error);
-    }
-    if (rc) {
-        env_abort(&txn);
-        return rc;
-    }
-    rc = mdb_txn_commit(txn.handle); /* keeps the table handles */
-    return rc ? lmdb_refuse(env->path, "cannot read it", rc, error) : 0;
-}
-
-static int lmdb_open(struct env *env, unsigned flags, struct error *error)
+int env_open_lmdb(struct env *env, const char *path, unsigned flags, struct error *error)
 {
     int rc = mdb_env_create(&env->handle);
     rc = rc ? rc : mdb_env_set_maxdbs(env->handle, TABLE_COUNT);
     rc = rc ? rc : mdb_env_set_maxreaders(env->handle, ENV_READERS_MAX);
     rc = rc ? rc : mdb_env_set_mapsize(env->handle, env->map_bytes / ENV_PAGE_BYTES_MAX * ENV_PAGE_BYTES_MAX);
     /* Default flags: each commit is on disk before it returns. NOTLS: a read transaction is not bound to a thread. */
-    rc = rc ? rc : mdb_env_open(env->handle, env->path, MDB_NOTLS | flags, ENV_FILE_MODE);
+    rc = rc ? rc : mdb_env_open(env->handle, path, MDB_NOTLS | flags, ENV_FILE_MODE);
     if (rc) {
-        return lmdb_refuse(env->path, "cannot open it", rc, error);
+        return env_refuse(env->path, "cannot open it", rc, error);
     }
     assert(mdb_env_get_maxkeysize(env->handle) >= KEY_LMDB_MAX);
     MDB_stat stat;
@@ -303,24 +131,24 @@ static int env_start(struct env *env, const struct env_config *config, struct er
         return env->lock;
     }
     rc = directory_check_data_file(env->path, error);
-    rc = rc ? rc : lmdb_open(env, 0, error);
+    rc = rc ? rc : birth_run(config, error);
+    rc = rc ? rc : env_open_lmdb(env, env->path, 0, error);
     if (rc) {
         return rc;
     }
     env_check_readers(env);
-    rc = layout_read(env, config->refuse_older, error);
-    if (rc == 1) {
-        return layout_create(env, config, error);
+    rc = schema_read(env, config->refuse_older, error);
+    if (rc == 1) { /* made by an older chatlogd that did not get far */
+        return schema_create(env, config, error);
     }
-    return rc ? rc : tables_complete(env, error);
+    return rc ? rc : schema_complete(env, error);
 }
 
 static int env_look(struct env *env, const struct env_config *config, struct error *error)
 {
-    (void)config;
     int rc = directory_check_data_file(env->path, error);
-    rc = rc ? rc : lmdb_open(env, MDB_RDONLY, error);
-    rc = rc ? rc : layout_read(env, false, error);
+    rc = rc ? rc : env_open_lmdb(env, env->path, MDB_RDONLY | (config->alone ? MDB_NOLOCK : 0U), error);
+    rc = rc ? rc : schema_read(env, false, error);
     return rc == 1 ? error_set(error, ERROR_STARTUP, "%s holds no data yet", env->path) : rc;
 }
 
@@ -334,20 +162,20 @@ static int pending_make(struct env *env, struct error *error)
     int rc = txn.rc || pending ? txn.rc : ENOMEM;
     env_abort(&txn);
     if (rc) {
-        return lmdb_refuse(env->path, "cannot read the journal", rc, error);
+        return env_refuse(env->path, "cannot read the journal", rc, error);
     }
     env->pending = pending;
     return 0;
 }
 
-static int env_make(const struct env_config *config, env_begin_with *begin, struct env **ret_env, struct error *error)
+struct env *env_new(const struct env_config *config)
 {
     struct env *env = calloc(1, sizeof(*env));
     char *path = strdup(config->data_dir);
     if (!env || !path) {
         free(env);
         free(path);
-        return error_set(error, ERROR_STARTUP, "%s: no memory to open it", config->data_dir);
+        return NULL;
     }
     *env = (struct env){
         .lock = -1,
@@ -357,6 +185,15 @@ static int env_make(const struct env_config *config, env_begin_with *begin, stru
     };
     for (size_t i = 0; i < TABLE_COUNT; i++) {
         env->tables[i] = TXN_TABLE_CLOSED;
+    }
+    return env;
+}
+
+static int env_make(const struct env_config *config, env_begin_with *begin, struct env **ret_env, struct error *error)
+{
+    struct env *env = env_new(config);
+    if (!env) {
+        return error_set(error, ERROR_STARTUP, "%s: no memory to open it", config->data_dir);
     }
     int rc = begin(env, config, error);
     rc = rc ? rc : pending_make(env, error);

@@ -16,6 +16,7 @@ struct env_config {
     uint64_t disk_reserve_bytes;
     int64_t now_us;         /* for a marker that must be created */
     uint32_t create_layout; /* the layout of such data; 0: the newest */
+    bool alone;             /* read only: nobody else has the file open, no lock file is made */
     bool refuse_older;      /* fail when the data has an older layout and no migration is under way */
 };
 

@@ -304,7 +304,7 @@ static int trial_migrate(struct trial *trial, struct store_forecast *forecast, s
     const struct offline offline = {.env = trial->to, .wall_clock_us = clock_wall_us};
     struct store_survey copy;
     int64_t begun = clock_monotonic_us();
-    int rc = survey_run(trial->to, &copy, error);
+    int rc = survey_run(trial->to, &(const struct survey_pace){0}, &copy, error);
     double survey_seconds = seconds_since(begun);
     begun = clock_monotonic_us();
     rc = rc ? rc : offline_migrate(&offline, forecast->to, error);
@@ -391,7 +391,7 @@ int store_forecast(const struct store_config *config, uint32_t to, struct store_
     *ret = (struct store_forecast){
         .from = status.layout, .to = to, .file_bytes = status.file_bytes, .free_bytes = status.free_bytes};
     int64_t begun = clock_monotonic_us();
-    rc = survey_run(env, &ret->survey, error);
+    rc = survey_run(env, &(const struct survey_pace){0}, &ret->survey, error);
     ret->survey_seconds = (double)(clock_monotonic_us() - begun) / CLOCK_SECOND_US;
     rc = rc ? rc : scratch_trial(env, config->data_dir, ret, error);
     env_close(env);

@@ -241,7 +241,7 @@ static int loss_check(struct env *env, uint32_t layout, struct error *error)
     if (!step || !step->lossy) {
         return 0;
     }
-    int rc = survey_run(env, &survey, error);
+    int rc = survey_run(env, &(const struct survey_pace){0}, &survey, error);
     if (rc) {
         return rc;
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "store/lmdb/env.h"
+#include "store/lmdb/jobs.h"
 #include "store/lmdb/marker.h"
 #include "store/lmdb/migrate.h"
 #include "store/lmdb/pending.h"
@@ -25,6 +26,7 @@ struct store {
     struct env *env;
     struct readers readers;
     struct writer *writer;
+    struct jobs *jobs;
     const struct limits *limits;
     int64_t (*wall_clock_us)(void);
 };
@@ -60,6 +62,21 @@ static int store_start(struct store *store, const struct store_config *config, s
     };
     rc = writer_start(&writer_config, &store->writer, error);
     if (rc) {
+        env_close(store->env);
+        return rc;
+    }
+    const struct jobs_config jobs_config = {.env = store->env,
+                                            .writer = store->writer,
+                                            .backup_dir = config->backup_dir,
+                                            .disk_reserve_bytes = config->disk_reserve_bytes,
+                                            .map_bytes = config->map_bytes,
+                                            .scrub_interval_us = config->scrub_interval_us,
+                                            .wall_clock_us = store->wall_clock_us,
+                                            .event = config->event,
+                                            .event_arg = config->event_arg};
+    rc = jobs_start(&jobs_config, &store->jobs, error);
+    if (rc) {
+        writer_stop(store->writer);
         env_close(store->env);
         return rc;
     }
@@ -130,6 +147,7 @@ static void store_read(struct store *store, struct store_op *op)
     head_free(&read.head);
     if (rc == 0 && op->verb == STORE_GET_STATS) {
         writer_add_stats(store->writer, &result.stats);
+        jobs_add_stats(store->jobs, &result.stats);
     }
     op->done(op, rc ? &error : NULL, rc ? NULL : &result);
     result_clear(&result);
@@ -138,6 +156,10 @@ static void store_read(struct store *store, struct store_op *op)
 void store_run(struct store *store, struct store_op *op)
 {
     assert(op->done);
+    if (op->verb == STORE_BACKUP || op->verb == STORE_VERIFY) {
+        jobs_push(store->jobs, op);
+        return;
+    }
     if (!read_is_verb(op->verb)) {
         writer_push(store->writer, op);
         return;
@@ -207,8 +229,14 @@ bool store_measure(struct store *store, struct store_measures *ret)
     return done;
 }
 
+void store_end_jobs(struct store *store)
+{
+    jobs_end(store->jobs);
+}
+
 struct store *store_close(struct store *store)
 {
+    store->jobs = jobs_free(store->jobs);
     store->writer = writer_stop(store->writer);
     readers_destroy(&store->readers);
     store->env = env_close(store->env);

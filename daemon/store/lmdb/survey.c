@@ -3,25 +3,30 @@
 #include "store/lmdb/survey.h"
 
 #include "base/clock.h"
-#include "store/lmdb/audit.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/migrate_move.h"
-#include "store/lmdb/survey_journal.h"
+#include "store/lmdb/survey_index.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SNAPSHOT_US = 500 * CLOCK_MILLISECOND_US, NAME_BYTES = 140 };
 
 void survey_find(struct survey *survey, const char *format, ...)
 {
     struct store_survey *found = survey->found;
+    char text[STORE_FINDING_BYTES];
     va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
     if (found->finding_count < STORE_FINDINGS_MAX) {
-        va_start(arguments, format);
-        vsnprintf(found->findings[found->finding_count++], STORE_FINDING_BYTES, format, arguments);
-        va_end(arguments);
+        memcpy(found->findings[found->finding_count++], text, sizeof(text));
+    }
+    if (survey->pace->tell) {
+        survey->pace->tell(survey->pace->arg, STORE_EVENT_PROGRESS, text);
     }
 }
 
@@ -69,27 +74,12 @@ static void target_key_count(struct survey *survey, const struct place *place, e
     found->largest_target_key = size > found->largest_target_key ? size : found->largest_target_key;
 }
 
-/* The message_id leads to the message. */
-static void message_id_look(struct survey *survey, const struct place *place, const struct message_record *message,
-                            struct messages_sum *sum)
-{
-    struct span value;
-    uint64_t seq = 0;
-    struct key key = place->layout->message_id_key(place, message->message_id);
-    bool leads = txn_get(&survey->txn, place->layout->tables[KIND_MESSAGE_ID], key_span(&key), &value) &&
-                 layout_open(place->layout, key_span(&key), &value) == 0 && key_parse_seq(value, &seq) == 0 &&
-                 seq == message->seq;
-    if (!leads) {
-        survey_find_mismatch(survey, place, "a message is not found by its message_id");
-    }
-    sum->message_ids++;
-}
-
 void survey_message(struct survey *survey, const struct place *place, uint64_t seq, const struct span *record,
                     struct messages_sum *sum)
 {
     struct message_record message = {0};
     if (!record || record_get_message(*record, &message) || message.seq != seq) {
+        sum->damaged = true;
         survey->found->unreadable++;
         survey_find(survey, "message %.*s/%.*s/%" PRIu64 " is damaged", SPAN_FORMAT(place->user),
                     SPAN_FORMAT(place->conversation), seq);
@@ -97,8 +87,8 @@ void survey_message(struct survey *survey, const struct place *place, uint64_t s
     if (seq <= sum->last_seq) {
         survey_find_mismatch(survey, place, "its messages are not in order");
     }
-    if (sum->indexed && message.message_id.size > 0) {
-        message_id_look(survey, place, &message, sum);
+    if (message.message_id.size > 0 && !sum->waits) {
+        survey_message_id(survey, place, &message, sum);
     }
     sum->count++;
     sum->content_bytes += message.content_size;
@@ -157,6 +147,7 @@ static void kind_look(struct survey *survey, const struct place *place, enum kin
             find_unreadable(survey, place, kind, rest);
         }
         survey->found->message_ids += kind == KIND_MESSAGE_ID;
+        sum->id_entries += kind == KIND_MESSAGE_ID;
         survey->found->requests += kind == KIND_REQUEST;
         more = cursor_next(&cursor);
     }
@@ -204,10 +195,7 @@ static void head_look(struct survey *survey, const struct place *place, const st
         survey_find_mismatch(survey, place, "it has messages above the head's last_seq");
     }
     recency_look(survey, place, &head);
-    struct key deadline = key_deadline(record_gone_time(&head), place->user, place->conversation);
-    if (record_gone_time(&head) != 0 && !txn_get(&survey->txn, TABLE_DEADLINES, key_span(&deadline), &value)) {
-        survey_find_mismatch(survey, place, "the list of deadlines lacks it");
-    }
+    survey_deadline(survey, place, &head);
 }
 
 static void conversation_look(struct survey *survey, const struct place *found)
@@ -222,20 +210,19 @@ static void conversation_look(struct survey *survey, const struct place *found)
     if (!there || place.head.layout != found->layout || head_user_is_forgotten(&survey->txn, found->user)) {
         return; /* the name of one that is split, or one that is being removed */
     }
-    uint64_t message_ids = survey->found->message_ids;
-    sum.indexed = !place.split;
+    survey->place = &place;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (place.split) {
             kind_look(survey, &place.moved, kinds[i], &sum);
         }
         kind_look(survey, &place.head, kinds[i], &sum);
     }
-    if (sum.indexed && survey->found->message_ids - message_ids != sum.message_ids) {
-        survey_find_mismatch(survey, &place.head, "it has message_ids of other messages than there are");
-    }
-    sum.indexed = false;
     head_look(survey, &place.head, &sum);
+    if (sum.ids != sum.id_entries && !sum.damaged) {
+        survey_find_mismatch(survey, &place.head, "it has other message_ids than messages with one");
+    }
     if (!place.split) {
+        sum.waits = true;
         survey_waiting(survey, &place.head, &sum);
     }
     survey->found->conversations++;
@@ -245,7 +232,8 @@ static void conversation_look(struct survey *survey, const struct place *found)
 
 static bool snapshot_take(struct survey *survey)
 {
-    survey->renew_us = clock_monotonic_us() + SNAPSHOT_US;
+    int64_t lasts = survey->pace->snapshot_us ? survey->pace->snapshot_us : (int64_t)SNAPSHOT_US;
+    survey->renew_us = clock_monotonic_us() + lasts;
     if (!survey->txn.rc && !layouts_load(&survey->txn, &survey->layouts)) {
         txn_fail_damaged(&survey->txn);
     }
@@ -255,14 +243,15 @@ static bool snapshot_take(struct survey *survey)
     return !survey->txn.rc;
 }
 
-static bool snapshot_renew(struct survey *survey)
+bool survey_renew(struct survey *survey)
 {
     if (clock_monotonic_us() < survey->renew_us) {
         return true;
     }
     env_reset_read(&survey->txn);
+    survey->given_up = survey->pace->rest && !survey->pace->rest(survey->pace->arg);
     env_renew_read(&survey->txn);
-    return snapshot_take(survey);
+    return snapshot_take(survey) && !survey->given_up;
 }
 
 /* Looks at the conversations in one layout, users in order. */
@@ -273,7 +262,9 @@ static void layout_look(struct survey *survey, const struct layout *layout)
     struct place place;
     struct key user = {0};
     for (size_t i = 0; layout->next_conversation(&survey->txn, &after, &place, &memory[i % 2]); i++) {
-        if (place.damaged.size > 0) {
+        bool above = span_equal(place.user, after.user) ? span_order(place.conversation, after.conversation) > 0
+                                                        : span_order(place.user, after.user) > 0;
+        if (place.damaged.size > 0 || !above) { /* out of order, a search for the next would lead back */
             survey->found->unreadable++;
             survey_find(
                 survey,
@@ -287,7 +278,7 @@ static void layout_look(struct survey *survey, const struct layout *layout)
         }
         conversation_look(survey, &place);
         after = place;
-        if (!snapshot_renew(survey)) {
+        if (!survey_renew(survey)) {
             break;
         }
     }
@@ -313,40 +304,6 @@ static uint64_t unused_count(struct survey *survey)
     return entries;
 }
 
-static void event_look(struct survey *survey, struct span key, struct span value)
-{
-    struct event_record event;
-    struct span there;
-    bool damaged = audit_get(key, value, &event) != 0;
-    if (!damaged && event.user.size > 0) {
-        struct key name = key_event_of_user(event.user, audit_stays(event.action), key);
-        damaged = !txn_get(&survey->txn, TABLE_AUDIT_USERS, key_span(&name), &there);
-    }
-    survey->found->events++;
-    if (damaged) {
-        survey->found->damaged_events++;
-        survey_find(survey, "event %" PRIu64 " of the audit trail is damaged", survey->found->events);
-    }
-}
-
-static void events_look(struct survey *survey)
-{
-    struct key last = {0};
-    bool more;
-    do {
-        struct cursor cursor = cursor_open(&survey->txn, TABLE_AUDIT);
-        more = last.size > 0 ? cursor_seek(&cursor, key_span(&last)) : cursor_first(&cursor);
-        if (more && span_equal(cursor.key, key_span(&last))) {
-            more = cursor_next(&cursor);
-        }
-        for (; more && clock_monotonic_us() < survey->renew_us; more = cursor_next(&cursor)) {
-            event_look(survey, cursor.key, cursor.value);
-            last = cursor_copy_key(&cursor);
-        }
-        cursor_close(&cursor);
-    } while (more && snapshot_renew(survey));
-}
-
 /* Of what nobody changed meanwhile: is there anything that was not met, and are the store's own counts right? */
 static void totals_compare(struct survey *survey)
 {
@@ -366,6 +323,7 @@ static void totals_compare(struct survey *survey)
             found->strays += entries > survey->records[i] ? entries - survey->records[i] : 1;
             survey_find(survey, "layout %" PRIu32 " has %" PRIu64 " entries, and %" PRIu64 " belong to a conversation",
                         list[i]->number, entries, survey->records[i]);
+            survey_name_strays(survey, list[i]);
         }
     }
     uint64_t unused = unused_count(survey);
@@ -384,21 +342,28 @@ static void totals_compare(struct survey *survey)
     }
 }
 
-int survey_run(struct env *env, struct store_survey *ret, struct error *error)
+uint64_t survey_findings(const struct store_survey *survey)
+{
+    return survey->unreadable + survey->mismatches + survey->strays + survey->damaged_events;
+}
+
+int survey_run(struct env *env, const struct survey_pace *pace, struct store_survey *ret, struct error *error)
 {
     *ret = (struct store_survey){0};
-    struct survey survey = {.env = env, .txn = env_begin_read(env), .found = ret};
+    struct survey survey = {.env = env, .pace = pace, .txn = env_begin_read(env), .found = ret};
     const struct layout *list[2];
     size_t count = 0;
     if (snapshot_take(&survey)) {
         survey.first_commit = txn_id(&survey.txn);
         count = layouts_list(&survey.layouts, list);
     }
-    for (size_t i = count; i > 0 && !survey.txn.rc; i--) {
+    for (size_t i = count; i > 0 && !survey.txn.rc && !survey.given_up; i--) {
         layout_look(&survey, list[i - 1]); /* the source of a migration first: what moves meanwhile is met again */
     }
-    events_look(&survey);
-    if (!survey.txn.rc) {
+    if (!survey.given_up) {
+        survey_shared(&survey);
+    }
+    if (!survey.txn.rc && !survey.given_up) {
         survey_journal(&survey);
         ret->changed_meanwhile = txn_id(&survey.txn) != survey.first_commit;
         if (!ret->changed_meanwhile) {
@@ -411,7 +376,10 @@ int survey_run(struct env *env, struct store_survey *ret, struct error *error)
     if (survey.index) {
         pending_free(survey.index);
     }
-    return rc ? error_set(error, ERROR_STARTUP, "the data cannot be read: %s", mdb_strerror(rc)) : 0;
+    if (survey.given_up) {
+        return error_set(error, ERROR_SHUTTING_DOWN, "the survey was given up: the daemon is stopping");
+    }
+    return rc ? txn_error(rc, error) : 0;
 }
 
 int store_verify(const struct store_config *config, struct store_survey *ret, struct error *error)
@@ -422,7 +390,8 @@ int store_verify(const struct store_config *config, struct store_survey *ret, st
     if (rc) {
         return rc;
     }
-    rc = survey_run(env, ret, error);
+    const struct survey_pace pace = {.tell = config->event, .arg = config->event_arg};
+    rc = survey_run(env, &pace, ret, error);
     env_close(env);
     return rc;
 }

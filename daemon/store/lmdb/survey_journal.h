@@ -4,12 +4,15 @@
 
 #include "store/lmdb/env.h"
 #include "store/lmdb/journal.h"
-#include "store/maintenance.h"
+#include "store/lmdb/survey.h"
 
 struct survey {
     struct env *env;
+    const struct survey_pace *pace;
+    bool given_up;
     struct txn txn;
     struct layouts layouts;
+    const struct conversation_place *place; /* of the conversation that is looked at */
     struct store_survey *found;
     uint64_t records[2]; /* entries seen, names included: of layouts_list */
     struct buffer answer;
@@ -25,9 +28,14 @@ struct messages_sum {
     uint64_t count;
     uint64_t content_bytes;
     uint64_t last_seq;
-    bool indexed; /* what has a message_id must be found by it: not so of what waits, or is split */
-    uint64_t message_ids;
+    uint64_t ids;        /* messages at home that have a message_id */
+    uint64_t id_entries; /* that find one */
+    bool damaged;        /* one cannot be read */
+    bool waits;          /* those that follow are in the journal, which finds them by itself */
 };
+
+/* Takes a new snapshot when it is time. False: give up. */
+bool survey_renew(struct survey *survey);
 
 void survey_find(struct survey *survey, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void survey_find_mismatch(struct survey *survey, const struct place *place, const char *what);

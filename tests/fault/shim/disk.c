@@ -1,12 +1,14 @@
 /* The calls with which LMDB reaches its data file, and the one with which answers leave. LMDB 0.9 writes pages with
  * pwrite and lseek + writev, waits with fdatasync, and writes the meta page with one pwrite to a second descriptor that
- * is opened with O_DSYNC: that page alone is on disk when the call returns. */
+ * is opened with O_DSYNC: that page alone is on disk when the call returns. A new data file is made under another name
+ * and renamed, and then the directory is synced. */
 #include "fault/shim/shim.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -16,7 +18,9 @@
 
 enum { FILES_MAX = 4096, GATHER_MAX = 4 << 20 };
 
-enum file { FILE_OTHER, FILE_DATA, FILE_DIRECT };
+enum file { FILE_OTHER, FILE_DATA, FILE_DIRECT, FILE_NAMES };
+
+static const char data_name[] = "/data.mdb";
 
 /* What the descriptors are: libc's table of them is global as well. */
 static _Atomic unsigned char files[FILES_MAX];
@@ -26,14 +30,20 @@ static enum file file_of(int fd)
     return fd >= 0 && fd < FILES_MAX ? (enum file)atomic_load(&files[fd]) : FILE_OTHER;
 }
 
+static bool is_data_file(const char *path)
+{
+    size_t size = strlen(path);
+    size_t tail = sizeof(data_name) - 1;
+    return size > tail && strcmp(path + size - tail, data_name) == 0;
+}
+
 static int file_opened(int fd, const char *path, int flags)
 {
-    static const char name[] = "/data.mdb";
-    size_t size = strlen(path);
-    size_t tail = sizeof(name) - 1;
     if (fd >= 0 && fd < FILES_MAX) {
-        bool data = size > tail && strcmp(path + size - tail, name) == 0 && (flags & O_ACCMODE) != O_RDONLY;
-        atomic_store(&files[fd], (unsigned char)(!data ? FILE_OTHER : flags & O_DSYNC ? FILE_DIRECT : FILE_DATA));
+        bool data = is_data_file(path) && (flags & O_ACCMODE) != O_RDONLY;
+        enum file file = data && flags & O_DSYNC ? FILE_DIRECT : data ? FILE_DATA : FILE_OTHER;
+        file = flags & O_DIRECTORY ? FILE_NAMES : file;
+        atomic_store(&files[fd], (unsigned char)file);
     }
     return fd;
 }
@@ -143,7 +153,7 @@ static int sync_now(int fd, long call)
     }
     int rc = (int)syscall(call, fd);
     if (rc == 0) {
-        shim_record(IOFAULT_SYNC, NULL, 0, 0);
+        shim_record(file_of(fd) == FILE_NAMES ? IOFAULT_NAMES : IOFAULT_SYNC, NULL, 0, 0);
     }
     return fault.action == SHIM_LATE ? (int)write_fail(fault.value) : rc;
 }
@@ -156,6 +166,24 @@ SHIM_VISIBLE int fdatasync(int fd)
 SHIM_VISIBLE int fsync(int fd)
 {
     return file_of(fd) == FILE_OTHER ? (int)syscall(SYS_fsync, fd) : sync_now(fd, SYS_fsync);
+}
+
+/* Whole or not at all. */
+SHIM_VISIBLE int rename(const char *from, const char *to)
+{
+    bool data = is_data_file(from) && is_data_file(to);
+    struct shim_fault fault = data ? shim_meet(SHIM_DISK) : (struct shim_fault){SHIM_NONE, 0};
+    if (fault.action == SHIM_HALF) {
+        _exit(IOFAULT_EXIT_STATUS);
+    }
+    if (fault.action == SHIM_ERROR) {
+        return (int)write_fail(fault.value);
+    }
+    int rc = (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    if (rc == 0 && data) {
+        shim_record(IOFAULT_RENAME, NULL, 0, 0);
+    }
+    return rc;
 }
 
 /* The store opens LMDB without WRITEMAP, so nothing is ever written by way of the map. */

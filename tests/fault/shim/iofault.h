@@ -4,7 +4,8 @@
  * libiofault.so is put before a daemon with LD_PRELOAD. Its environment:
  *   IOFAULT_RECORD=FILE   record
  *   IOFAULT_FAIL=CLASS:N:ACTION[:VALUE],...   what happens at the N-th call of a class ("N+": and at every later one)
- *       CLASS   write (of pages), sync, meta (write of a meta page), disk (any of those three), malloc, mmap
+ *       CLASS   write (of pages), sync, meta (write of a meta page), disk (any of those three, and the rename
+ *               that gives a new data file its name), malloc, mmap
  *       ACTION  error (errno VALUE, nothing done), late (done, then errno VALUE), short (half is written), exit, half
  *               (half is written, then exit), abort, drop (0, nothing done), stall (VALUE milliseconds, then done)
  *   IOFAULT_MET=FILE      created when a fault was met
@@ -23,6 +24,8 @@ enum iofault_kind {
     IOFAULT_WRITE = 'W',  /* bytes written at an offset; on disk after the next sync, perhaps before */
     IOFAULT_DIRECT = 'D', /* the same through O_DSYNC: on disk now */
     IOFAULT_SYNC = 'S',   /* what was written before is on disk */
+    IOFAULT_RENAME = 'R', /* the data file has its name; on disk after the next IOFAULT_NAMES, perhaps before */
+    IOFAULT_NAMES = 'N',  /* the names in the data directory are on disk */
     IOFAULT_ANSWER = 'A', /* the first bytes of an answer, about to leave */
 };
 

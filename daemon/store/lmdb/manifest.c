@@ -1,0 +1,117 @@
+/* The manifest of a backup: JSON, so that people and tools can read it. */
+#include "store/lmdb/backup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MANIFEST_FORMAT = 1, MANIFEST_MODE = 0600, MANIFEST_BYTES_MAX = 65536, SUM_DIGITS = 16 };
+
+/* The numbers in it. */
+static const struct field {
+    const char *name;
+    size_t offset; /* of a uint64_t in struct store_backup */
+} fields[] = {
+    {"commit_id", offsetof(struct store_backup, commit_id)},
+    {"time_us", offsetof(struct store_backup, time_us)},
+    {"layout", offsetof(struct store_backup, layout)},
+    {"target_layout", offsetof(struct store_backup, target)},
+    {"file_bytes", offsetof(struct store_backup, file_bytes)},
+    {"users", offsetof(struct store_backup, users)},
+    {"conversations", offsetof(struct store_backup, conversations)},
+    {"messages", offsetof(struct store_backup, messages)},
+    {"content_bytes", offsetof(struct store_backup, content_bytes)},
+    {"findings", offsetof(struct store_backup, findings)},
+};
+
+static json_t *manifest_tell(const struct store_backup *backup)
+{
+    char sum[SUM_DIGITS + 1];
+    snprintf(sum, sizeof(sum), "%016" PRIx64, backup->sum);
+    json_t *json = json_pack("{s:i, s:s}", "chatlogd_backup", MANIFEST_FORMAT, "xxh3_64", sum);
+    for (size_t i = 0; json && i < sizeof(fields) / sizeof(fields[0]); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)backup + fields[i].offset, sizeof(value));
+        if (json_object_set_new(json, fields[i].name, json_integer((json_int_t)value))) {
+            json_decref(json);
+            json = NULL;
+        }
+    }
+    return json;
+}
+
+int manifest_write(int directory, const struct store_backup *backup)
+{
+    json_t *json = manifest_tell(backup);
+    if (!json) {
+        return ENOMEM;
+    }
+    int file = openat(directory, BACKUP_MANIFEST, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MANIFEST_MODE);
+    int rc = file < 0 ? errno : 0;
+    if (rc == 0 && (json_dumpfd(json, file, JSON_INDENT(1)) || fsync(file))) {
+        rc = errno ? errno : EIO;
+    }
+    if (file >= 0) {
+        close(file);
+    }
+    json_decref(json);
+    return rc;
+}
+
+static bool sum_take(const char *text, uint64_t *ret_sum)
+{
+    char *end;
+    *ret_sum = strtoull(text, &end, 16);
+    return strlen(text) == SUM_DIGITS && *end == '\0';
+}
+
+static bool manifest_take(json_t *json, struct store_backup *ret)
+{
+    int format;
+    const char *sum;
+    struct store_backup backup = {0};
+    if (json_unpack(json, "{s:i, s:s}", "chatlogd_backup", &format, "xxh3_64", &sum) || format != MANIFEST_FORMAT ||
+        !sum_take(sum, &backup.sum)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        json_t *number = json_object_get(json, fields[i].name);
+        if (!json_is_integer(number) || json_integer_value(number) < 0) {
+            return false;
+        }
+        uint64_t value = (uint64_t)json_integer_value(number);
+        memcpy((char *)&backup + fields[i].offset, &value, sizeof(value));
+    }
+    *ret = backup;
+    return true;
+}
+
+int manifest_read(const char *backup, struct store_backup *ret, char *why, size_t why_size)
+{
+    char path[PATH_MAX];
+    char text[MANIFEST_BYTES_MAX];
+    snprintf(path, sizeof(path), "%s/" BACKUP_MANIFEST, backup);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t size = file < 0 ? -1 : read(file, text, sizeof(text));
+    int number = errno;
+    if (file >= 0) {
+        close(file);
+    }
+    if (size < 0) {
+        snprintf(why, why_size, "%s", strerror(number));
+        return -1;
+    }
+    json_t *json = json_loadb(text, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
+    bool sound = json && manifest_take(json, ret);
+    json_decref(json);
+    if (!sound) {
+        snprintf(why, why_size, "it is not the manifest of a backup that this chatlogd knows");
+    }
+    return sound ? 0 : -1;
+}
