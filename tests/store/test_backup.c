@@ -201,6 +201,7 @@ static void a_backup_in_the_middle_of_a_migration_goes_on_where_it_was(void **st
         struct buffer wanted = image_take(client);
         client_close(client);
         image_migrate(client, 1);
+        image_wait_moving(client);
         client_close(client);
         client_config(client)->migrate = STORE_MIGRATE_HOLD;
         client_open(client);

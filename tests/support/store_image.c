@@ -220,3 +220,13 @@ struct store_migration image_wait_migrated(struct client *client)
         usleep(POLL_US);
     }
 }
+
+void image_wait_moving(struct client *client)
+{
+    struct store_migration migration = {0};
+    int64_t end = clock_monotonic_us() + CLIENT_WAIT_SECONDS * (int64_t)CLOCK_SECOND_US;
+    while (migration.messages_moved == 0 && migration.conversations_moved == 0) {
+        store_migration(client_store(client), &migration);
+        assert_true(clock_monotonic_us() < end);
+    }
+}

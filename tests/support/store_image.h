@@ -25,6 +25,9 @@ void image_begin_old(struct client *client, uint32_t layout);
 /* Opens the closed store again so that it is migrated, this many records a commit (0: as many as come). */
 void image_migrate(struct client *client, size_t slice_records);
 
+/* Waits until a migration has moved something. */
+void image_wait_moving(struct client *client);
+
 /* Waits until no migration is under way any more. Fails the test when one halts or does not end. */
 struct store_migration image_wait_migrated(struct client *client);
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-enum { PATH_BYTES = 512, MESSAGES = 200, LINES_BYTES = 4096 };
+enum { PATH_BYTES = 512, MESSAGES = 1000, LINES_BYTES = 4096 };
 
 struct fixture {
     struct client *client;
@@ -139,6 +139,7 @@ static void in_the_middle_of_a_migration_everything_is_there(void **state)
     struct buffer wanted = image_take(fixture->client);
     client_close(fixture->client);
     image_migrate(fixture->client, 1);
+    image_wait_moving(fixture->client);
     client_close(fixture->client);
     assert_int_equal(store_status(client_config(fixture->client), &status, &error), 0);
     assert_int_not_equal(status.layout, status.target);
