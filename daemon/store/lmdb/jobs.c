@@ -165,12 +165,6 @@ static bool scrub_rest(void *arg)
     return jobs_rest(arg, SCRUB_REST_US);
 }
 
-static void scrub_finding(void *arg, enum store_event event, const char *finding)
-{
-    (void)event;
-    event_tell(arg, "scrub: %s", finding);
-}
-
 static void scrub_run(struct jobs *jobs)
 {
     struct error error;
@@ -184,7 +178,7 @@ static void scrub_run(struct jobs *jobs)
     } else {
         uint64_t findings = survey_findings(&survey);
         for (size_t i = 0; i < survey.finding_count; i++) {
-            scrub_finding(jobs, survey.findings[i]);
+            event_tell(jobs, "scrub: %s", survey.findings[i]);
         }
         event_tell(jobs, "scrub is done: %" PRIu64 " conversations, %" PRIu64 " messages, %" PRIu64 " findings, %.1f s",
                    survey.conversations, survey.messages, findings,
