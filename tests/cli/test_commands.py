@@ -263,8 +263,8 @@ class Audit(DaemonTest):
                          sorted((each["commit_id"] for each in events), reverse=True))
         self.assertNotIn("first_seq", events[0])
         text = self.text("audit", "--user", self.user)
-        self.assertRegex(text, rf"(?m)^{TIME}  pop_messages  by uid:\d+  user {self.user}  conversation c  #2  "
-                               r"1 messages  10 bytes  request \S+  commit \d+$")
+        self.assertRegex(text, rf"(?m)^{TIME}  pop_messages  by uid:\d+  user {self.user}  conversation c  "
+                               r"#2  1 messages  10 bytes  request \S+  commit \d+$")
         self.assertNotIn("SECRET", text + json.dumps(events))
 
     def test_count_and_times(self):

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 TIMEOUT = 240  # seconds that anything may take before the test counts it as hanging
-NEWEST = 2
+NEWEST = 3
 
 GOLDEN_DIR = os.environ["GOLDEN_DIR"]
 

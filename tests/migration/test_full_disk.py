@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-from daemon import Data
+from daemon import NEWEST, Data
 
 STEP_MIB = int(os.environ.get("CHATLOG_FULL_STEP", "3"))
 DISK_MIB = 96
@@ -50,7 +50,7 @@ class FullDisk(unittest.TestCase):
         self.assertIsNone(self.data.dump_differs(), f"{mib} MiB free")
         os.remove(self.ballast)
         migration = self.data.wait_state("none")
-        self.assertEqual((migration["layout"], migration["quarantined"]), (2, 0))
+        self.assertEqual((migration["layout"], migration["quarantined"]), (NEWEST, 0))
         self.assertIsNone(self.data.dump_differs(), f"after {mib} MiB free")
         self.data.stop()
         os.remove(f"{self.data.path}/data.mdb")

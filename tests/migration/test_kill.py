@@ -51,10 +51,11 @@ class Kill(unittest.TestCase):
         self.addCleanup(self.data.remove)
 
     def killed_on_the_way_down(self):
-        """`chatlogd migrate --to 1`, killed now and then until it gets to its end."""
+        """`chatlogd migrate --to` an older layout, killed now and then until it gets to its end."""
+        older = self.random.randrange(1, NEWEST)
         while True:
             process = subprocess.Popen(
-                [os.environ["CHATLOGD"], "migrate", "--to", "1", "--data-dir", self.data.path],
+                [os.environ["CHATLOGD"], "migrate", "--to", str(older), "--data-dir", self.data.path],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
                 errors = process.communicate(timeout=self.random.uniform(0, ALIVE_SECONDS))[1]

@@ -69,15 +69,12 @@ static int twins_teardown(void **state)
 
 #define twins_test(name) cmocka_unit_test_setup_teardown(name, twins_setup, twins_teardown)
 
-/* Runs it on both and sees that the answers are the same. Returns one of them. */
-static const struct answer *twins_run(struct twins *twins, struct store_op op)
+static void assert_same(const struct answer *a, const struct answer *b)
 {
-    const struct answer *a = client_run_patiently(twins->late, op);
-    const struct answer *b = client_run_patiently(twins->home, op);
     assert_int_equal(a->reason, b->reason);
     if (a->reason != ERROR_NONE_REASON) {
         assert_string_equal(a->error.message, b->error.message);
-        return a;
+        return;
     }
     assert_true(span_equal(buffer_span(&a->result.records), buffer_span(&b->result.records)));
     assert_true(span_equal(buffer_span(&a->result.next), buffer_span(&b->result.next)));
@@ -88,6 +85,13 @@ static const struct answer *twins_run(struct twins *twins, struct store_op op)
     assert_int_equal(a->result.create_time_us, b->result.create_time_us);
     assert_int_equal(a->result.has_more_before, b->result.has_more_before);
     assert_int_equal(a->result.has_more_after, b->result.has_more_after);
+}
+
+/* Runs it on both and sees that the answers are the same. Returns one of them. */
+static const struct answer *twins_run(struct twins *twins, struct store_op op)
+{
+    const struct answer *a = client_run_patiently(twins->late, op);
+    assert_same(a, client_run_patiently(twins->home, op));
     return a;
 }
 
@@ -161,9 +165,9 @@ static void large_appends_among_small_ones_are_where_they_belong(void **state)
 {
     struct twins *twins = *state;
     static const size_t sizes[] = {10, 16000, 16384, 20, 65000, 30, 65536, 70000, 5, LARGE_BYTES, 40, 12000, 12000};
-    uint8_t *bytes = malloc(LARGE_BYTES);
+    uint8_t *bytes = malloc(2 * LARGE_BYTES); /* any size from any of the first bytes on */
     assert_non_null(bytes);
-    for (size_t i = 0; i < LARGE_BYTES; i++) {
+    for (size_t i = 0; i < 2 * (size_t)LARGE_BYTES; i++) {
         bytes[i] = (uint8_t)(i * i >> 7); /* does not get much smaller when it is packed */
     }
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -253,6 +257,32 @@ static void every_change_meets_what_waits_as_what_is_home(void **state)
     twins_compare(twins, "thread");
 }
 
+static void appends_and_changes_of_one_commit_keep_their_order(void **state)
+{
+    struct twins *twins = *state;
+    enum { OPS = 60 };
+    static uint8_t large[LARGE_BYTES];
+    static const struct store_conversation titled = {.title = {(const uint8_t *)"title", 5}};
+    const struct store_message first = {.content = span_of(large, sizeof(large))}; /* while it is written others come */
+    const struct store_message message = message_of("user", "hello");
+    struct answer *answers[2][OPS];
+    for (size_t i = 0; i < OPS; i++) {
+        struct store_op op = op_creating(op_append("alice", i % 3 ? "thread" : "other", i ? &message : &first, 1));
+        op = i % 7 == 5 ? op_edit("alice", "thread", i / 7 + 1, STORE_MASK_CONTENT, &message) : op;
+        op = i % 7 == 6 ? op_update("alice", "other", STORE_MASK_TITLE, &titled) : op;
+        op = i % 11 == 10 ? op_pop("alice", "thread", 2) : op;
+        op = i == 45 ? op_purge("alice", "other") : op;
+        answers[0][i] = client_start(twins->late, op);
+        answers[1][i] = client_start(twins->home, op);
+    }
+    for (size_t i = 0; i < OPS; i++) {
+        assert_same(client_wait(twins->late, answers[0][i]), client_wait(twins->home, answers[1][i]));
+    }
+    assert_waits(twins->late);
+    twins_compare(twins, "thread");
+    twins_compare(twins, "other");
+}
+
 static void a_conversation_with_something_waiting_ends_in_its_time(void **state)
 {
     struct twins *twins = *state;
@@ -336,6 +366,7 @@ int main(void)
         twins_test(large_appends_among_small_ones_are_where_they_belong),
         twins_test(requests_and_message_ids_that_wait_are_found),
         twins_test(every_change_meets_what_waits_as_what_is_home),
+        twins_test(appends_and_changes_of_one_commit_keep_their_order),
         twins_test(a_conversation_with_something_waiting_ends_in_its_time),
         twins_test(a_user_is_forgotten_with_the_same_receipt_whether_folded_or_not),
         twins_test(what_waits_is_there_again_after_a_restart_and_numbering_goes_on),

@@ -2,6 +2,7 @@
  * and lists keep their order meanwhile. Must not know an engine. */
 #include "support/store_client.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +13,15 @@
 
 #include <cmocka.h>
 
-enum { MANY = 600, NAME_BYTES = 16, ALL = 1000, LARGEST_PAGE = 7, TEXT_MAX = 17000, OTHERS = 5 };
+enum {
+    MANY = 600,
+    NAME_BYTES = 24,
+    ALL = 1000,
+    LARGEST_PAGE = 7,
+    OTHERS = 5,
+    SIZE_MIN_TRIED = 16056,
+    SIZE_MAX_TRIED = 16200
+};
 
 static int late_setup(void **state)
 {
@@ -166,29 +175,38 @@ static void a_list_read_in_pages_has_each_conversation_that_rests_once_while_oth
     assert_int_equal(mover.failures, 0);
 }
 
-/* Appends that fill the conversation's room to the last byte, at every size near what may wait. */
+/* Appends content of these many bytes, with the longest request_id. */
+static void append_sized(struct client *client, const char *conversation, size_t bytes, uint64_t wanted_seq)
+{
+    static uint8_t content[SIZE_MAX_TRIED];
+    char request[129];
+    snprintf(request, sizeof(request), "%0128" PRIu64, wanted_seq);
+    const struct store_message message = {.content = span_of(content, bytes)};
+    const struct answer *answer =
+        client_run(client, op_with_request(op_append("alice", conversation, &message, 1), request, bytes));
+    assert_ok(answer);
+    assert_int_equal(answer->result.first_seq, wanted_seq);
+}
+
+/* Three appends leave just enough of the conversation's room, or just not, for the largest that may wait. */
 static void appends_of_every_size_near_the_room_are_stored(void **state)
 {
     struct client *client = *state;
-    char *text = malloc(TEXT_MAX);
-    assert_non_null(text);
-    memset(text, 'x', TEXT_MAX);
-    uint64_t stored = 0;
-    for (size_t size = 16000; size < 16300; size += 6) {
-        for (unsigned i = 0; i < 5; i++) {
-            char request[129];
-            snprintf(request, sizeof(request), "%0128zu", size * 10 + i);
-            struct store_message message = {.content = span_of(text, i == 3 ? size / 2 : size)};
-            const struct answer *answer = client_run(
-                client, op_with_request(op_creating(op_append("alice", "thread", &message, 1)), request, size));
-            assert_ok(answer);
-            assert_int_equal(answer->result.first_seq, ++stored);
+    uint64_t conversations = 0;
+    for (size_t size = SIZE_MIN_TRIED; size < SIZE_MAX_TRIED; size += 8) {
+        for (size_t last = SIZE_MIN_TRIED + 64; last < SIZE_MAX_TRIED; last += 8) {
+            char name[NAME_BYTES];
+            snprintf(name, sizeof(name), "c%" PRIu64, ++conversations);
+            assert_ok(client_run(client, op_create("alice", name)));
+            for (uint64_t seq = 1; seq <= 3; seq++) {
+                append_sized(client, name, size, seq);
+            }
+            append_sized(client, name, last, 4);
         }
         client_release(client);
     }
     client_reopen(client);
-    assert_int_equal(client_run(client, op_get("alice", "thread"))->conversations[0]->message_count, stored);
-    free(text);
+    client_wait_until_stored(client, 1, conversations, 4 * conversations);
 }
 
 static void many_message_ids_are_found_in_what_waits(void **state)

@@ -1,5 +1,6 @@
 /* LMDB failing under the writer. This program takes the place of three of LMDB's functions for the store, so that it
  * can make the n-th call fail; the real ones are called else. */
+#include "store/maintenance.h"
 #include "support/store_client.h"
 
 #include <dlfcn.h>
@@ -238,27 +239,14 @@ static size_t story_make(struct store_op *ops)
 
 enum { STORY_MAX = 32 };
 
-/* Runs the story on a fresh store, the n-th put failing once. Returns everything alice has, as bytes, and whether the
- * fault was met. */
-static struct buffer story_run(int fail_put, bool *ret_met)
+/* Everything a store says of alice, as bytes; and nothing in it is out of joint. */
+static struct buffer story_end(struct client *client)
 {
-    struct store_op story[STORY_MAX];
-    size_t count = story_make(story);
     struct buffer dump = {0};
-    struct client *client = client_new();
-    size_t refused = 0;
-    fault_set(&put_fault, fail_put, MDB_MAP_FULL, false);
-    for (size_t i = 0; i < count; i++) {
-        const struct answer *answer = client_run(client, story[i]);
-        if (answer->reason == ERROR_DISK_FULL) {
-            refused++;
-            answer = client_run(client, story[i]);
-        }
-        assert_ok(answer);
-    }
-    *ret_met = fail_put > 0 && atomic_load(&put_fault.calls_left) == 0;
-    assert_true(refused <= 1);
-    faults_clear();
+    struct store_survey survey;
+    struct error error;
+    assert_int_equal(store_verify(client_config(client), &survey, &error), 0);
+    assert_int_equal(survey.unreadable + survey.mismatches + survey.strays, 0);
     client_reopen(client);
     const struct answer *answers[] = {
         client_run(client, op_get("alice", "c1")),
@@ -278,23 +266,64 @@ static struct buffer story_run(int fail_put, bool *ret_met)
         buffer_append(&dump, &action, sizeof(action));
     }
     client_wait_until_stored(client, 1, 2, 3);
+    return dump;
+}
+
+/* Runs the story on a fresh store, the n-th call that the fault is of failing once. Returns everything alice has, and
+ * whether the fault was met. */
+static struct buffer story_run(struct fault *fault, int call, bool *ret_met)
+{
+    struct store_op story[STORY_MAX];
+    size_t count = story_make(story);
+    struct client *client = client_new();
+    size_t refused = 0;
+    fault_set(fault, call, MDB_MAP_FULL, false);
+    for (size_t i = 0; i < count; i++) {
+        const struct answer *answer = client_run(client, story[i]);
+        if (answer->reason == ERROR_DISK_FULL) {
+            refused++;
+            answer = client_run(client, story[i]);
+        }
+        assert_ok(answer);
+    }
+    *ret_met = call > 0 && atomic_load(&fault->calls_left) == 0;
+    assert_true(refused <= 1);
+    faults_clear();
+    struct buffer dump = story_end(client);
     client_free(client);
     return dump;
 }
 
-static void whichever_put_fails_the_change_is_whole_or_not_there_at_all(void **state)
+/* Returns how many there were of what failed. */
+static int story_run_with_each(struct fault *fault)
 {
-    (void)state;
     bool met = true;
-    struct buffer wanted = story_run(0, &met);
-    int fail_put = 1;
-    for (met = true; met; fail_put++) {
-        struct buffer dump = story_run(fail_put, &met);
+    struct buffer wanted = story_run(fault, 0, &met);
+    int call = 1;
+    for (met = true; met; call++) {
+        struct buffer dump = story_run(fault, call, &met);
         assert_true(span_equal(buffer_span(&wanted), buffer_span(&dump)));
         buffer_free(&dump);
     }
-    assert_true(fail_put > 60); /* the story writes at least that often, or the loop ended for another reason */
     buffer_free(&wanted);
+    return call - 1;
+}
+
+static void whichever_put_or_commit_fails_the_change_is_whole_or_not_there_at_all(void **state)
+{
+    (void)state;
+    /* The story does so at least that often, or the loop ended for another reason. */
+    assert_true(story_run_with_each(&put_fault) > 60);
+    assert_true(story_run_with_each(&commit_fault) >= 15);
+}
+
+static void whichever_put_or_commit_of_a_fold_fails_nothing_that_waited_is_lost(void **state)
+{
+    (void)state;
+    setenv("CHATLOG_TEST_FOLD_LATE", "1", 1); /* what waits is folded by the changes that need it, in their commits */
+    assert_true(story_run_with_each(&put_fault) > 60);
+    assert_true(story_run_with_each(&commit_fault) >= 15);
+    unsetenv("CHATLOG_TEST_FOLD_LATE");
 }
 
 enum { REMOVED_CONVERSATIONS = 800, REMOVED_MESSAGES = 2 * (REMOVED_CONVERSATIONS - 1) + 10 };
@@ -355,7 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fault_test(a_commit_that_finds_no_room_stores_nothing_and_the_next_goes_on),
         fault_test(a_commit_whose_outcome_is_unknown_ends_the_process_without_an_answer),
-        fault_test(whichever_put_fails_the_change_is_whole_or_not_there_at_all),
+        fault_test(whichever_put_or_commit_fails_the_change_is_whole_or_not_there_at_all),
+        fault_test(whichever_put_or_commit_of_a_fold_fails_nothing_that_waited_is_lost),
         fault_test(a_removal_that_was_interrupted_goes_on_and_its_receipt_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 enum { LONG_ID = KEY_ID_MAX, IDS_MAX = 16 };
 
-static const struct layout *const all_layouts[] = {&layout_1, &layout_2};
+static const struct layout *const all_layouts[] = {&layout_1, &layout_2, &layout_3};
 enum { LAYOUTS = sizeof(all_layouts) / sizeof(all_layouts[0]) };
 
 /* IDs of 1 and 128 bytes, prefixes of each other, and every byte that an ID may hold. */

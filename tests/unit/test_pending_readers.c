@@ -126,10 +126,50 @@ static void readers_beside_the_writer_see_whole_transactions(void **state)
     pending_free(shared.pending);
 }
 
+/* Removes conversation 1 in a transaction of its own. */
+static void *remove_one(void *arg)
+{
+    struct shared *shared = arg;
+    pending_remove(shared->pending, 1);
+    pending_commit(shared->pending, 2);
+    atomic_store(&shared->done, true);
+    return NULL;
+}
+
+static void a_removal_is_published_to_nobody_while_the_index_is_held(void **state)
+{
+    (void)state;
+    struct shared shared = {.pending = pending_new(10)};
+    struct pending_chain chain;
+    pthread_t writer;
+    assert_int_equal(
+        pending_push(shared.pending, &(struct pending_entry){.id = 1, .user_number = 1, .conversation_number = 1}), 0);
+    pending_commit(shared.pending, 1);
+    pending_hold(shared.pending);
+    pending_hold(shared.pending);
+    assert_int_equal(pthread_create(&writer, NULL, remove_one, &shared), 0);
+    for (unsigned i = 0; i < 2 * CHECKS; i++) {
+        if (i == CHECKS) {
+            pending_let_go(shared.pending); /* the other still holds it */
+        }
+        pending_chain(shared.pending, 1, false, &chain);
+        assert_int_equal(chain.count, 1);
+        assert_int_equal(chain.removal_commit, 0);
+        assert_false(atomic_load(&shared.done));
+    }
+    pending_let_go(shared.pending);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    pending_chain(shared.pending, 1, false, &chain);
+    assert_int_equal(chain.count, 0);
+    assert_int_equal(chain.removal_commit, 2);
+    pending_free(shared.pending);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_beside_the_writer_see_whole_transactions),
+        cmocka_unit_test(a_removal_is_published_to_nobody_while_the_index_is_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -296,7 +296,8 @@ static void large_conversation_remove(uint32_t from, uint32_t to, bool forget)
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
         char *directory = data_copy(client_config(full)->data_dir);
         bool more = migrate_partly(directory, from, to, stops[i]);
-        assert_true(more || (from == 3 && to == 2 && stops[i] > 1)); /* a run at a time, or a message */
+        bool in_place = from > 1 && to > 1; /* there a step may be a run, and heads take none */
+        assert_true(more || (in_place && stops[i] > 1));
         struct client *client = client_new_in(directory);
         const struct answer *removal = client_run(client, forget ? op_forget("ann") : op_purge("ann", "c1"));
         assert_ok(removal);

@@ -56,14 +56,16 @@ static void entry_encode(struct change *change, struct journal_entry *entry)
     }
     buffer_clear(scratch);
     journal_put_head(scratch, entry);
+    bool failed = part.failed;
     for (size_t i = 0; i < op->append.count; i++) {
         struct message_record record =
             append_message(&op->append.messages[i], result->first_seq + i, result->create_time_us);
         buffer_clear(&part);
         record_put_message(&part, &record);
+        failed = failed || part.failed;
         wire_put_element(scratch, JOURNAL_MESSAGE_FIELD, buffer_span(&part));
     }
-    scratch->failed = scratch->failed || part.failed;
+    scratch->failed = scratch->failed || failed;
     buffer_free(&part);
 }
 

@@ -2,8 +2,8 @@
 
 #include "base/wire.h"
 #include "store/lmdb/append_journal.h"
-#include "store/lmdb/fold.h"
 #include "store/lmdb/audit.h"
+#include "store/lmdb/fold.h"
 #include "store/lmdb/purge.h"
 
 #include <assert.h>

@@ -160,6 +160,29 @@ static bool fold_items(struct fold *fold, const struct pending_chain *chain)
     return fold->item_count > 0;
 }
 
+/* The conversation's entries wait no more: a mark says so, or, when there is no number left for one, they go at once.
+ * So folding always gets on, whatever fills the journal. */
+static void entries_end(struct fold *fold, const struct pending_chain *chain, uint64_t user_number,
+                        uint64_t conversation_number)
+{
+    struct work *work = fold->work;
+    struct pending *pending = work->txn.pending;
+    uint64_t mark = pending_next_id(pending);
+    bool has_number = pending_skip(pending, mark) == 0;
+    pending_remove(pending, conversation_number);
+    work->folds++;
+    if (has_number) {
+        journal_put_fold(work, mark, user_number, conversation_number);
+        return;
+    }
+    for (size_t i = 0; i < chain->count; i++) {
+        struct journal_entry entry;
+        if (journal_get(&work->txn, chain->ids[i], &entry) != GET_MISSING) {
+            journal_delete(work, &entry);
+        }
+    }
+}
+
 void fold_conversation(struct work *work, uint64_t user_number, uint64_t conversation_number)
 {
     struct fold fold = {.work = work};
@@ -173,12 +196,7 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     if (found != GET_MISSING && fold_items(&fold, chain) && found == GET_FOUND) {
         head_fold(work, &fold.head.place, &fold.head.record, &fold.after);
     }
-    uint64_t mark = pending_next_id(pending);
-    journal_put_fold(work, mark, user_number, conversation_number);
-    pending_remove(pending, conversation_number);
-    if (pending_skip(pending, mark)) {
-        txn_fail_memory(&work->txn);
-    }
+    entries_end(&fold, chain, user_number, conversation_number);
     head_free(&fold.head);
     buffer_free(&fold.copy);
     free(fold.items);

@@ -71,6 +71,13 @@ static void record_visit(struct tally *tally, const struct place *place, uint64_
     message_count(tally, &record);
 }
 
+/* How many more messages than one a damaged run says it holds, if its head can still be read. */
+static size_t run_count_lost(struct span value)
+{
+    struct run_info info;
+    return run_is(value) && run_info_get(value, &info) == 0 ? info.count - 1 : 0;
+}
+
 /* A message, or a run of them, before it is removed; a damaged one counts without content. */
 static void message_visit(struct tally *tally, const struct place *place, struct span key, struct span value)
 {
@@ -79,14 +86,19 @@ static void message_visit(struct tally *tally, const struct place *place, struct
     struct buffer raw = {0};
     uint64_t seq = 0;
     size_t count = 1;
+    size_t lost = 0;
     place->layout->parse_message(key, key_span(&prefix), &seq);
     bool damaged = layout_open(place->layout, key, &value) != 0;
     if (damaged || !run_open(tally, value, &raw, messages, &count)) {
         messages[0] = (struct run_message){seq, value};
         count = 1;
+        lost = run_count_lost(value);
     }
     for (size_t i = 0; i < count; i++) {
         record_visit(tally, place, messages[i].seq, messages[i].record);
+    }
+    for (size_t i = 0; i < lost; i++) {
+        message_count(tally, &(struct message_record){0});
     }
     buffer_free(&raw);
 }

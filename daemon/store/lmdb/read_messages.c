@@ -16,7 +16,7 @@ struct side {
     struct side_entry {
         uint64_t seq;
         struct span record; /* in the view asked for */
-    } *entries;             /* RUN_MAX of them */
+    } * entries;            /* RUN_MAX of them */
 };
 
 /* A list under way. */

@@ -3,8 +3,7 @@
 #include "base/clock.h"
 #include "store/lmdb/audit.h"
 #include "store/lmdb/batch.h"
-#include "store/lmdb/fold.h"
-#include "store/lmdb/journal.h"
+#include "store/lmdb/fold_driver.h"
 #include "store/lmdb/meters.h"
 #include "store/lmdb/purge.h"
 
@@ -14,10 +13,6 @@
 #include <stdlib.h>
 
 enum {
-    FOLD_IDLE_US = 2 * CLOCK_MILLISECOND_US,    /* without an operation until folding begins */
-    FOLD_SLICE_US = 4 * CLOCK_MILLISECOND_US,   /* of one commit while idle; an operation that comes ends it before */
-    FOLD_BESIDE_US = 10 * CLOCK_MILLISECOND_US, /* of a commit with operations when the journal is full */
-    TRUNCATE_RECORDS = 4096,                    /* of a commit: many times what one can append */
     SLICE_RECORDS = 1000,
     SLICE_US = 4 * CLOCK_MILLISECOND_US,
     SLICE_PAUSE_US = 20 * CLOCK_MILLISECOND_US, /* between slices while operations wait: they come first */
@@ -38,14 +33,13 @@ struct writer {
     struct buffer scratch;
     struct key rotation;
     struct migrate_driver migration;
+    struct fold_driver folding;
     /* What the last commit left to be done. */
     bool purge_pending;
-    bool fold_pending;        /* there may be something in the journal */
     bool full_told;           /* that there is no room */
     int64_t next_deadline_us; /* wall clock */
     /* clock_monotonic_us before which not to. */
     int64_t next_slice_us;
-    int64_t next_fold_us;
     int64_t next_reader_check_us;
     int64_t next_look_us;
     int64_t last_batch_us;
@@ -105,7 +99,7 @@ static int work_commit(struct writer *writer, struct work *work)
         writer->next_deadline_us = deadline;
     }
     if (rc == 0 && wrote) {
-        meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work->audit_events);
+        meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work);
     }
     return rc;
 }
@@ -167,29 +161,6 @@ static void batch_run_singly(struct writer *writer)
     }
 }
 
-/* How full the journal is, from 0 to 1. */
-static double journal_fill(struct txn *txn)
-{
-    uint64_t oldest;
-    double entries = (double)pending_span(txn->pending, &oldest) / JOURNAL_ENTRIES_MAX;
-    double pages = (double)txn_pages(txn, TABLE_3_JOURNAL) / JOURNAL_PAGES_MAX;
-    return entries > pages ? entries : pages;
-}
-
-/* Folds in the commit of the operations: the more the fuller the journal is, from half on. So appends slow down to what
- * is folded, and never wait for it as a whole. */
-static size_t fold_beside(struct work *work)
-{
-    size_t folded = 0;
-    double pressure = 2 * journal_fill(&work->txn) - 1;
-    if (pressure > 0) {
-        const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * FOLD_BESIDE_US)};
-        folded = fold_oldest(work, &budget);
-    }
-    fold_truncate(work, TRUNCATE_RECORDS);
-    return folded;
-}
-
 static bool operation_waits(void *arg)
 {
     struct writer *writer = arg;
@@ -200,32 +171,17 @@ static bool operation_waits(void *arg)
 static void fold_idle(struct writer *writer)
 {
     struct work work = work_begin(writer);
-    const struct fold_budget budget = {
-        .until_us = clock_monotonic_us() + FOLD_SLICE_US, .is_interrupted = operation_waits, .arg = writer};
-    size_t folded = fold_oldest(&work, &budget);
-    bool truncated = fold_truncate(&work, TRUNCATE_RECORDS);
     struct error error;
+    fold_driver_idle(&writer->folding, &work, operation_waits, writer);
     int rc = work.txn.rc;
     if (rc && txn_error(rc, &error) == -ERROR_RECORD_DAMAGED) {
         env_abort(&work.txn); /* all that waits can be read where it is: no reason to end */
     } else {
         rc = work_commit(writer, &work);
     }
-    meters_note_folds(&writer->meters, rc ? 0 : folded);
-    writer->fold_pending = rc || folded > 0 || !truncated;
     if (rc) {
-        writer->next_fold_us = clock_monotonic_us() + FAILED_PAUSE_US;
+        fold_driver_failed(&writer->folding);
     }
-}
-
-/* When to fold next; INT64_MAX: there is nothing to fold. */
-static int64_t fold_time(const struct writer *writer)
-{
-    if (!writer->fold_pending || writer->config.fold_late) {
-        return INT64_MAX;
-    }
-    int64_t idle = writer->last_batch_us + FOLD_IDLE_US;
-    return idle > writer->next_fold_us ? idle : writer->next_fold_us;
 }
 
 static void batch_run(struct writer *writer)
@@ -233,16 +189,15 @@ static void batch_run(struct writer *writer)
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
-    size_t folded = fold_beside(&work);
-    writer->fold_pending = true;
+    bool folded = fold_driver_beside(&writer->folding, &work);
     int rc = batch_commit(writer, &work);
-    meters_note_folds(&writer->meters, rc ? 0 : folded);
-    if (rc && (folded > 0 || writer->batch.count > 1)) {
+    if (rc && (folded || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
         batch_answer_all(&writer->batch, rc);
     }
     writer->last_batch_us = clock_monotonic_us();
+    fold_driver_used(&writer->folding);
 }
 
 static void forget_finish(struct writer *writer, const struct purge_done *done, uint64_t commit_id)
@@ -392,8 +347,7 @@ static int64_t idle_time(const struct writer *writer)
     int64_t pause = writer->next_slice_us - now;
     wait = wait > pause ? wait : pause;
     int64_t move = migrate_driver_wait(&writer->migration);
-    int64_t fold = fold_time(writer);
-    fold = fold == INT64_MAX ? fold : fold - now;
+    int64_t fold = fold_driver_wait(&writer->folding);
     wait = move < wait ? move : wait;
     return fold < wait ? fold : wait;
 }
@@ -430,7 +384,7 @@ static void *writer_main(void *arg)
         if (!stopping && slice_is_due(writer)) {
             slice_run(writer);
         }
-        if (!stopping && queue_is_empty(&writer->queue) && fold_time(writer) <= clock_monotonic_us()) {
+        if (!stopping && queue_is_empty(&writer->queue) && fold_driver_wait(&writer->folding) == 0) {
             fold_idle(writer);
         }
         if (!stopping) {
@@ -470,7 +424,7 @@ int writer_start(const struct writer_config *config, struct writer **ret_writer,
         .deleted_retention_us = config->deleted_retention_us,
         .scratch = &writer->scratch,
     };
-    writer->fold_pending = true;
+    writer->folding = (struct fold_driver){.late = config->fold_late, .pending = true};
     queue_init(&writer->queue);
     migrate_driver_init(&writer->migration, &config->migrate);
     int rc = writer_begin(writer, error);
