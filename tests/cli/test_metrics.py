@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from daemon import CHATLOGD, Daemon, DaemonTest
+from daemon import CHATLOGD, TIMEOUT, Daemon, DaemonTest
 
 LINE = re.compile(r'chatlogd_\w+(?:\{\w+="[^"\\]*"(?:,\w+="[^"\\]*")*\})? [0-9.]+')
 CONNECTIONS_MAX = 16
@@ -114,6 +114,15 @@ class Metrics(DaemonTest):
         self.assertEqual(after["chatlogd_audit_events_total"] - before["chatlogd_audit_events_total"], 1)
         name = 'chatlogd_connections_refused_total{reason="malformed"}'
         self.assertEqual(after[name] - before[name], 1)
+
+    def test_folded_conversations_are_counted(self):
+        before = self.metrics()["chatlogd_journal_folds_total"]
+        for _ in range(2):  # the first creates the conversation, and only the second goes to the journal
+            self.text("append", self.user, "c", "--role", "user", "hello")
+        deadline = time.monotonic() + TIMEOUT
+        while self.metrics()["chatlogd_journal_folds_total"] == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(self.metrics()["chatlogd_journal_folds_total"] - before, 1)
 
     def test_tokens_are_counted(self):
         before = self.metrics()

@@ -170,6 +170,7 @@ static void entries_end(struct fold *fold, const struct pending_chain *chain, ui
     uint64_t mark = pending_next_id(pending);
     bool has_number = pending_skip(pending, mark) == 0;
     pending_remove(pending, conversation_number);
+    work->folds++;
     if (has_number) {
         journal_put_fold(work, mark, user_number, conversation_number);
         return;

@@ -20,28 +20,27 @@ static double journal_fill(struct txn *txn)
     return entries > pages ? entries : pages;
 }
 
-size_t fold_driver_beside(struct fold_driver *driver, struct work *work)
+bool fold_driver_beside(struct fold_driver *driver, struct work *work)
 {
-    size_t folded = 0;
+    bool folded = false;
     double fill = journal_fill(&work->txn);
     double pressure = fill < 1 ? 2 * fill - 1 : 1;
     if (pressure > 0) {
         const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * BESIDE_US)};
-        folded = fold_oldest(work, &budget);
+        folded = fold_oldest(work, &budget) > 0;
     }
     fold_truncate(work, TRUNCATE_RECORDS);
     driver->pending = true;
     return folded;
 }
 
-size_t fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg)
+void fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg)
 {
     const struct fold_budget budget = {
         .until_us = clock_monotonic_us() + SLICE_US, .is_interrupted = is_interrupted, .arg = arg};
-    size_t folded = fold_oldest(work, &budget);
+    bool folded = fold_oldest(work, &budget) > 0;
     bool truncated = fold_truncate(work, TRUNCATE_RECORDS);
-    driver->pending = folded > 0 || !truncated;
-    return folded;
+    driver->pending = folded || !truncated;
 }
 
 void fold_driver_used(struct fold_driver *driver)

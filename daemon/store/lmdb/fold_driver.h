@@ -11,11 +11,11 @@ struct fold_driver {
     int64_t idle_from_us; /* clock_monotonic_us: not while idle before that */
 };
 
-/* Folds in the commit of the operations. Returns how many conversations: then the transaction may have failed by it. */
-size_t fold_driver_beside(struct fold_driver *driver, struct work *work);
+/* Folds in the commit of the operations. True: the transaction has some of it, and may have failed by it. */
+bool fold_driver_beside(struct fold_driver *driver, struct work *work);
 
-/* Folds in a commit of its own, until an operation comes. Returns how many conversations. */
-size_t fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg);
+/* Folds in a commit of its own, until an operation comes. */
+void fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg);
 
 /* After operations were committed; after a commit of fold_driver_idle failed. */
 void fold_driver_used(struct fold_driver *driver);

@@ -10,10 +10,11 @@ static uint64_t get(const atomic_ullong *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-void meters_note_commit(struct meters *meters, int64_t took_us, uint64_t audit_events)
+void meters_note_commit(struct meters *meters, int64_t took_us, const struct work *work)
 {
     add(&meters->commits, 1);
-    add(&meters->audit_events, audit_events);
+    add(&meters->audit_events, work->audit_events);
+    add(&meters->folds, work->folds);
     histogram_note(&meters->commit_time_us, took_us > 0 ? (uint64_t)took_us : 0, HISTOGRAM_TIME_SHIFT);
 }
 
@@ -23,11 +24,6 @@ void meters_note_changes(struct meters *meters, uint64_t changes)
         add(&meters->changes, changes);
         histogram_note(&meters->commit_changes, changes, HISTOGRAM_COUNT_SHIFT);
     }
-}
-
-void meters_note_folds(struct meters *meters, uint64_t conversations)
-{
-    add(&meters->folds, conversations);
 }
 
 void meters_add_stats(const struct meters *meters, struct store_stats *stats)

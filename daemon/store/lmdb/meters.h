@@ -2,6 +2,7 @@
 #ifndef STORE_LMDB_METERS_H
 #define STORE_LMDB_METERS_H
 
+#include "store/lmdb/work.h"
 #include "store/store.h"
 
 struct meters {
@@ -13,12 +14,11 @@ struct meters {
     struct histogram commit_time_us;
 };
 
-/* A commit that wrote: how long it took, and how many events of the audit trail are in it. */
-void meters_note_commit(struct meters *meters, int64_t took_us, uint64_t audit_events);
+/* A commit that wrote: how long it took, and what the work counted in it. */
+void meters_note_commit(struct meters *meters, int64_t took_us, const struct work *work);
 
 /* A commit had so many changes. */
 void meters_note_changes(struct meters *meters, uint64_t changes);
-void meters_note_folds(struct meters *meters, uint64_t conversations);
 
 void meters_add_stats(const struct meters *meters, struct store_stats *stats);
 void meters_add_measures(const struct meters *meters, struct store_measures *measures);

@@ -16,6 +16,7 @@ struct work {
     int64_t now_us;         /* wall clock */
     struct buffer *scratch; /* for one value on its way into the store */
     uint64_t audit_events;  /* put in this transaction */
+    uint64_t folds;         /* conversations folded in it */
 };
 
 /* Reads the counters and the layouts in use, and writes the counters back if they changed. A damaged count of what is

@@ -100,7 +100,7 @@ static int work_commit(struct writer *writer, struct work *work)
         writer->next_deadline_us = deadline;
     }
     if (rc == 0 && wrote) {
-        meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work->audit_events);
+        meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work);
     }
     return rc;
 }
@@ -173,14 +173,13 @@ static void fold_idle(struct writer *writer)
 {
     struct work work = work_begin(writer);
     struct error error;
-    size_t folded = fold_driver_idle(&writer->folding, &work, operation_waits, writer);
+    fold_driver_idle(&writer->folding, &work, operation_waits, writer);
     int rc = work.txn.rc;
     if (rc && txn_error(rc, &error) == -ERROR_RECORD_DAMAGED) {
         env_abort(&work.txn); /* all that waits can be read where it is: no reason to end */
     } else {
         rc = work_commit(writer, &work);
     }
-    meters_note_folds(&writer->meters, rc ? 0 : folded);
     if (rc) {
         fold_driver_failed(&writer->folding);
     }
@@ -191,10 +190,9 @@ static void batch_run(struct writer *writer)
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
-    size_t folded = fold_driver_beside(&writer->folding, &work);
+    bool folded = fold_driver_beside(&writer->folding, &work);
     int rc = batch_commit(writer, &work);
-    meters_note_folds(&writer->meters, rc ? 0 : folded);
-    if (rc && (folded > 0 || writer->batch.count > 1)) {
+    if (rc && (folded || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
         batch_answer_all(&writer->batch, rc);
