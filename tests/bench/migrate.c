@@ -1,5 +1,5 @@
-/* chatlog_bench_migrate: what a migration from layout 1 costs, and what clients notice of it. Makes data of layout 1 in
- * a scratch directory, measures $CHATLOGD on it while it holds and while it migrates, and prints a table beside the
+/* chatlog_bench_migrate: what a migration from an older layout costs, and what clients notice of it. Makes data of it
+ * in a scratch directory, measures $CHATLOGD on it while it holds and while it migrates, and prints a table beside the
  * goals. Removes what it made. */
 #include "bench/paced.h"
 #include "bench/watched.h"
@@ -21,12 +21,12 @@ enum {
     MESSAGE_FILE_BYTES = 800, /* of a message in a data file, at most: for the look at the disk */
     FILES = 3,                /* such files at once: source, copy, what a migration adds */
     QUIET_SECONDS = 10,       /* of the load while nothing migrates */
-    LAYOUT = 1,
     MIB = 1024 * 1024,
 };
 
 struct settings {
     uint64_t messages;
+    unsigned long from; /* layout */
     const char *directory;
     double quiet_seconds;
     bool compact;
@@ -34,6 +34,7 @@ struct settings {
 
 /* What is measured. */
 struct report {
+    unsigned long from;
     uint64_t conversations;
     uint64_t messages;
     double hold_ready_ms;
@@ -52,8 +53,9 @@ struct report {
 
 static void usage(FILE *out)
 {
-    fputs("usage: chatlog_bench_migrate [--messages N] [--directory DIR] [--seconds S] [--compact]\n\n"
+    fputs("usage: chatlog_bench_migrate [--messages N] [--from LAYOUT] [--directory DIR] [--seconds S] [--compact]\n\n"
           "  --messages N     of the data that is migrated, 1000 to 1000000000; default 1000000\n"
+          "  --from LAYOUT    that the data is in, older than the newest; default 1\n"
           "  --directory DIR  where the data is made, and removed again; default /var/tmp\n"
           "  --seconds S      of the load on the daemon that holds; default 10\n"
           "  --compact        packs the data with mdb_copy -c (lmdb-utils) first, so that its file has no free room\n",
@@ -62,16 +64,23 @@ static void usage(FILE *out)
 
 static struct settings settings_parse(int count, char **arguments)
 {
-    static const struct option options[] = {
-        {"messages", required_argument, NULL, 'm'}, {"directory", required_argument, NULL, 'd'},
-        {"seconds", required_argument, NULL, 's'},  {"compact", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    struct settings settings = {.messages = 1000000, .directory = "/var/tmp", .quiet_seconds = QUIET_SECONDS};
+    static const struct option options[] = {{"messages", required_argument, NULL, 'm'},
+                                            {"from", required_argument, NULL, 'f'},
+                                            {"directory", required_argument, NULL, 'd'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"compact", no_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct settings settings = {
+        .messages = 1000000, .from = 1, .directory = "/var/tmp", .quiet_seconds = QUIET_SECONDS};
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         switch (option) {
         case 'm':
             settings.messages = strtoull(optarg, NULL, 10);
+            break;
+        case 'f':
+            settings.from = strtoul(optarg, NULL, 10);
             break;
         case 'd':
             settings.directory = optarg;
@@ -87,8 +96,8 @@ static struct settings settings_parse(int count, char **arguments)
             exit(option == 'h' ? 0 : 64);
         }
     }
-    if (settings.messages < 1000 || settings.messages > 1000000000 || strlen(settings.directory) > 100 ||
-        !(settings.quiet_seconds > 0 && settings.quiet_seconds <= 3600)) {
+    if (settings.messages < 1000 || settings.messages > 1000000000 || settings.from < 1 || settings.from > 99 ||
+        strlen(settings.directory) > 100 || !(settings.quiet_seconds > 0 && settings.quiet_seconds <= 3600)) {
         usage(stderr);
         exit(64);
     }
@@ -135,10 +144,11 @@ static void history_make(const struct settings *settings, const char *data, stru
     char messages[32];
     char layout[8];
     snprintf(messages, sizeof(messages), "%" PRIu64, settings->messages);
-    snprintf(layout, sizeof(layout), "%d", LAYOUT);
+    snprintf(layout, sizeof(layout), "%lu", settings->from);
     const char *program = getenv("CHATLOG_MAKE_HISTORY");
     must_run((const char *const[]){program ? program : "chatlog_make_history", data, messages, layout, NULL}, output);
     report->conversations = strtoull(output, NULL, 10);
+    report->from = settings->from;
 }
 
 /* The load on a daemon that leaves the data as it is: what the others are compared with. */
@@ -258,9 +268,9 @@ static void forecast_rows(const struct report *report)
 static void report_print(const struct report *report)
 {
     double rate = (double)report->messages / report->seconds;
-    printf("\n%" PRIu64 " messages in %" PRIu64 " conversations, layout %d; load: %d reads and %d appends a second\n"
+    printf("\n%" PRIu64 " messages in %" PRIu64 " conversations, layout %lu; load: %d reads and %d appends a second\n"
            "(held: %zu and %zu, migrating: %zu and %zu)\n\n",
-           report->messages, report->conversations, LAYOUT, PACED_READS, PACED_APPENDS, report->quiet.reads.count,
+           report->messages, report->conversations, report->from, PACED_READS, PACED_APPENDS, report->quiet.reads.count,
            report->quiet.appends.count, report->busy.reads.count, report->busy.appends.count);
     row("exec to first answer, migration due", "<= 1,000 ms",
         report->ready_ms <= 1000 && report->loaded_ready_ms <= 1000, "%.0f and %.0f ms (held: %.0f)", report->ready_ms,
