@@ -230,7 +230,7 @@ void config_print(const struct config *config, FILE *out)
         text_comment(out, &option);
         if (option.kind == CONFIG_PATH) {
             const char *path = (const char *)config + option.offset;
-            fprintf(out, path[0] ? "%s = %s\n" : "# %s =%s\n", option.name, path);
+            fprintf(out, path[0] ? "%s = %s\n" : "#%s =%s\n", option.name, path);
             continue;
         }
         if (option.kind != CONFIG_LIST) {

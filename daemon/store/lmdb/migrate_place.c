@@ -5,6 +5,8 @@
 #include "store/lmdb/migrate_pack.h"
 #include "store/lmdb/quarantine.h"
 
+#include <assert.h>
+
 bool place_empty_journal(struct mover *mover)
 {
     struct work *work = mover->work;
@@ -100,6 +102,17 @@ static const char *record_look(struct forms *forms, uint64_t seq, struct span *r
     return record_damage(KIND_MESSAGE, record, seq, span_of(NULL, 0), &forms->mover->answer);
 }
 
+/* Puts what was taken into runs, and brings the cursor, whose page that may have moved, back to the entry of this
+ * seq. */
+static void flush(struct forms *forms, uint64_t seq)
+{
+    struct key key = forms->place->layout->message_key(forms->place, seq);
+    pack_flush(forms->mover);
+    if (!cursor_seek(&forms->cursor, key_span(&key))) {
+        assert(forms->mover->work->txn.rc); /* nothing has removed it */
+    }
+}
+
 /* On the way up: a record goes into the run that is being made. */
 static size_t record_pack(struct forms *forms, uint64_t seq)
 {
@@ -108,8 +121,8 @@ static size_t record_pack(struct forms *forms, uint64_t seq)
     struct span record = {0};
     const char *damage = record_look(forms, seq, &record);
     if (damage || !pack_takes(record)) {
-        pack_flush(mover);
-        if (damage) {
+        flush(forms, seq);
+        if (damage && !mover_failed(mover)) {
             quarantine_copy(forms, damage);
         }
         return 1;
@@ -142,7 +155,7 @@ static size_t entry_change(struct forms *forms, uint64_t seq)
         return up ? record_pack(forms, seq) : 1;
     }
     if (up) {
-        pack_flush(mover);
+        flush(forms, seq);
     }
     size_t count = up ? pack_look(mover, forms->place, &forms->cursor)
                       : pack_take_apart(mover, forms->place, &forms->cursor, key_span(&forms->prefix));
