@@ -190,7 +190,7 @@ struct store_result {
         uint64_t folds;          /* conversations whose appends were folded */
         uint64_t commit_time_us; /* spent in commits */
         uint64_t map_bytes;      /* the largest size the data file may reach */
-        uint64_t scrub_time_us; /* wall clock, when the last scrub was done; 0: none since store_open */
+        uint64_t scrub_time_us;  /* wall clock, when the last scrub was done; 0: none since store_open */
         uint64_t scrub_findings;
     } stats;
     const struct store_survey *survey; /* VERIFY */

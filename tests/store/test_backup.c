@@ -306,7 +306,7 @@ static void a_verification_finds_nothing_wrong_under_load(void **state)
 static void byte_change(const char *file, off_t at)
 {
     char path[PATH_BYTES];
-    uint8_t byte;
+    uint8_t byte = 0;
     int descriptor = open(path_of(file, path), O_RDWR);
     assert_true(descriptor >= 0 && pread(descriptor, &byte, 1, at) == 1);
     byte ^= 1;
