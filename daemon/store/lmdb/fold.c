@@ -18,6 +18,7 @@ struct fold {
     struct run_message *messages;
     size_t message_count;
     size_t message_capacity;
+    uint64_t last_seq; /* at home, with what was taken so far */
 };
 
 static struct span span_copy(struct fold *fold, struct span span)
@@ -87,6 +88,7 @@ static bool message_add(struct fold *fold, uint64_t seq, struct span record)
         fold->message_capacity = capacity;
     }
     fold->messages[fold->message_count++] = (struct run_message){seq, record};
+    fold->last_seq = seq;
     return true;
 }
 
@@ -129,8 +131,11 @@ static void entry_put(struct fold *fold, struct journal_entry entry)
     if (entry.request_id.size > 0) {
         request_put(fold, &entry);
     }
-    while (journal_next_message(&entry, &record, &bytes) == 1 && message_add(fold, record.seq, bytes)) {
-        if (record.message_id.size > 0) {
+    while (journal_next_message(&entry, &record, &bytes) == 1 && !fold->work->txn.rc) {
+        if (record.seq <= fold->last_seq) {
+            continue; /* there already: only where the disk has lost commits */
+        }
+        if (message_add(fold, record.seq, bytes) && record.message_id.size > 0) {
             place_put_message_id(fold->work, &fold->head.place, record.message_id, record.seq);
         }
     }
@@ -147,6 +152,7 @@ static bool fold_items(struct fold *fold, const struct pending_chain *chain)
         txn_fail_memory(&fold->work->txn);
         return false;
     }
+    fold->last_seq = fold->head.record.last_seq;
     for (size_t i = 0; i < fold->item_count && !fold->work->txn.rc; i++) {
         const struct journal_item *item = &fold->items[i];
         if (item->damaged) {
