@@ -71,7 +71,6 @@ void log_write(const struct log *log, enum log_level level, const struct log_not
 #define log_error(log, ...)   log_write((log), LOG_LEVEL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(log, ...) log_write((log), LOG_LEVEL_WARNING, NULL, __VA_ARGS__)
 #define log_info(log, ...)    log_write((log), LOG_LEVEL_INFO, NULL, __VA_ARGS__)
-#define log_debug(log, ...)   log_write((log), LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
 
 /* A line that is an event without fields. */
 #define log_event(log, level, which, ...)                                                                              \

@@ -156,11 +156,6 @@ const char *watched_url(const struct watched *watched)
     return watched->url;
 }
 
-struct chatlog *watched_client(const struct watched *watched)
-{
-    return watched->client;
-}
-
 double watched_ready_ms(const struct watched *watched)
 {
     return watched->ready_ms;

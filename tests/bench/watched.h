@@ -12,7 +12,6 @@ struct watched;
 struct watched *watched_start(const char *data_dir, const char *mode);
 
 const char *watched_url(const struct watched *watched);
-struct chatlog *watched_client(const struct watched *watched);
 
 /* From just before exec to the first answer. */
 double watched_ready_ms(const struct watched *watched);

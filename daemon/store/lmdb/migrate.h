@@ -28,10 +28,7 @@ enum {
 struct migrate_step {
     uint32_t from;
     uint32_t to;
-    bool order_preserving; /* target keys ascend as source keys do, so that the target is appended to */
-    bool lossy;            /* there are things the target cannot say */
-    unsigned growth;       /* of the data in percent: an estimate before anything is measured */
-    const char *loss;      /* what would be lost */
+    const char *loss; /* what the target cannot say; NULL: nothing */
 };
 
 /* NULL when there is no such step. */

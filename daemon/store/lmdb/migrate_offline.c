@@ -238,7 +238,7 @@ static int loss_check(struct env *env, uint32_t layout, struct error *error)
     uint64_t quarantine = txn_count(&txn, TABLE_QUARANTINE);
     env_abort(&txn);
     const struct migrate_step *step = migrate_step_find(marker.layout, layout);
-    if (!step || !step->lossy) {
+    if (!step || !step->loss) {
         return 0;
     }
     int rc = survey_run(env, &(const struct survey_pace){0}, &survey, error);

@@ -71,33 +71,3 @@ void quarantine_put_of_user(struct work *work, struct span user, const struct qu
     key_add_bounded(&key, found->key);
     entry_put(work, &key, found);
 }
-
-int quarantine_get(struct span bytes, struct quarantined *ret, struct span *ret_reason)
-{
-    struct wire_field field;
-    struct quarantined found = {0};
-    struct span reason = {0};
-    int rc;
-    while ((rc = wire_next(&bytes, &field)) == 1) {
-        if (field.number == FIELD_LAYOUT && field.type == WIRE_VARINT) {
-            found.layout = (uint32_t)field.value;
-        } else if (field.number == FIELD_TABLE && field.type == WIRE_VARINT && field.value < TABLE_COUNT) {
-            found.table = (enum table)field.value;
-        } else if (field.number == FIELD_TIME && field.type == WIRE_VARINT) {
-            found.time_us = (int64_t)field.value;
-        } else if (field.number == FIELD_KEY && field.type == WIRE_BYTES) {
-            found.key = field.bytes;
-        } else if (field.number == FIELD_VALUE && field.type == WIRE_BYTES) {
-            found.value = field.bytes;
-        } else if (field.number == FIELD_REASON && field.type == WIRE_BYTES) {
-            reason = field.bytes;
-        } else {
-            return -1;
-        }
-    }
-    if (rc == 0) {
-        *ret = found;
-        *ret_reason = reason;
-    }
-    return rc;
-}

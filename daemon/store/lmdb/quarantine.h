@@ -12,7 +12,6 @@ struct quarantined {
     struct span key;
     struct span value;
     const char *reason;
-    int64_t time_us; /* wall clock, when it came here; filled by quarantine_get */
 };
 
 /* What the entries of a conversation begin with; those of a user begin with key_user_prefix. */
@@ -28,8 +27,5 @@ void quarantine_put_stray(struct work *work, const struct quarantined *found);
 
 /* The same for what is known to be this user's (empty: nobody's). */
 void quarantine_put_of_user(struct work *work, struct span user, const struct quarantined *found);
-
-/* 0, or -1 when the bytes are damaged. Spans are borrowed. */
-int quarantine_get(struct span bytes, struct quarantined *ret, struct span *ret_reason);
 
 #endif
