@@ -31,7 +31,7 @@ struct authority *authority_free(struct authority *authority);
 int authority_reload(struct authority *authority, struct error *error);
 
 /* The principal of a Unix user, or of one of whom nothing is known (uid NULL). The reference is the caller's. Never
- * NULL: with memory short nothing is known. */
+ * NULL: with memory short nothing is known of a Unix user whom no line names. */
 struct principal *authority_peer(struct authority *authority, const uid_t *uid);
 
 /* A token that was verified, and how long that counts. */

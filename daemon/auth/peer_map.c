@@ -12,6 +12,7 @@ struct entry {
     uid_t uid;
     unsigned scopes;
     char user[PRINCIPAL_USER_BYTES];
+    struct principal *principal; /* for when memory is short */
 };
 
 struct peer_map {
@@ -84,14 +85,24 @@ static int uid_find(const char *name, uid_t *ret_uid, struct error *error)
     return 0;
 }
 
-static struct entry *entry_find(struct peer_map *map, uid_t uid)
+/* Where the entry is; map->count when there is none. */
+static size_t entry_find(const struct peer_map *map, uid_t uid)
 {
-    for (size_t i = 0; i < map->count; i++) {
-        if (map->entries[i].uid == uid) {
-            return &map->entries[i];
-        }
+    size_t at = 0;
+    while (at < map->count && map->entries[at].uid != uid) {
+        at++;
     }
-    return NULL;
+    return at;
+}
+
+static struct principal *principal_of(uid_t uid, const struct entry *entry)
+{
+    char number[24];
+    if (entry && entry->user[0]) {
+        return principal_new(entry->scopes, entry->user, "user", entry->user);
+    }
+    snprintf(number, sizeof(number), "%ju", (uintmax_t)uid);
+    return principal_new(entry ? entry->scopes : 0, "", "uid", number);
 }
 
 static int rule_add(struct peer_map *map, const char *text, struct error *error)
@@ -108,11 +119,10 @@ static int rule_add(struct peer_map *map, const char *text, struct error *error)
     if (rc) {
         return rc;
     }
-    struct entry *entry = entry_find(map, uid);
-    if (!entry) {
-        entry = &map->entries[map->count++];
-        entry->uid = uid;
-    }
+    size_t at = entry_find(map, uid);
+    struct entry *entry = &map->entries[at];
+    entry->uid = uid;
+    map->count += at == map->count;
     entry->scopes |= rule.scopes;
     bool two_users = entry->user[0] && rule.user[0] && strcmp(entry->user, rule.user) != 0;
     if (rule.user[0]) {
@@ -140,8 +150,16 @@ int peer_map_new(const char *const *rules, size_t count, uid_t own, struct peer_
         }
     }
     for (size_t i = 0; i < 2; i++) {
-        if (!entry_find(map, trusted[i])) {
+        if (entry_find(map, trusted[i]) == map->count) {
             map->entries[map->count++] = (struct entry){.uid = trusted[i], .scopes = everything};
+        }
+    }
+    for (size_t i = 0; i < map->count; i++) {
+        struct entry *entry = &map->entries[i];
+        entry->principal = principal_of(entry->uid, entry);
+        if (!entry->principal) {
+            peer_map_free(map);
+            return error_set(error, ERROR_STARTUP, "memory is too short to start");
         }
     }
     *ret_map = map;
@@ -150,20 +168,18 @@ int peer_map_new(const char *const *rules, size_t count, uid_t own, struct peer_
 
 struct peer_map *peer_map_free(struct peer_map *map)
 {
+    for (size_t i = 0; map && i < map->count; i++) {
+        principal_release(map->entries[i].principal);
+    }
     free(map);
     return NULL;
 }
 
 struct principal *peer_map_find(const struct peer_map *map, uid_t uid)
 {
-    const struct entry *entry = NULL;
-    for (size_t i = 0; i < map->count && !entry; i++) {
-        entry = map->entries[i].uid == uid ? &map->entries[i] : NULL;
-    }
-    if (entry && entry->user[0]) {
-        return principal_new(entry->scopes, entry->user, "user", entry->user);
-    }
-    char number[24];
-    snprintf(number, sizeof(number), "%ju", (uintmax_t)uid);
-    return principal_new(entry ? entry->scopes : 0, "", "uid", number);
+    size_t at = entry_find(map, uid);
+    const struct entry *entry = at < map->count ? &map->entries[at] : NULL;
+    /* One for each connection, so that requests of several do not count their references in one place. */
+    struct principal *principal = principal_of(uid, entry);
+    return principal || !entry ? principal : principal_share(entry->principal);
 }

@@ -32,7 +32,7 @@ int peer_map_new(const char *const *rules, size_t count, uid_t own, struct peer_
 struct peer_map *peer_map_free(struct peer_map *map);
 
 /* The principal of a Unix user: one without any scope for those that no line names. The reference is the caller's. NULL
- * when memory is short. */
+ * when memory is short and no line names it. */
 struct principal *peer_map_find(const struct peer_map *map, uid_t uid);
 
 #endif
