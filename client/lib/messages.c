@@ -25,18 +25,24 @@ void chatlog_messages_free(struct chatlog_messages *page)
 
 /* ---- Pages ------------------------------------------------------------------------------------------------------- */
 
-static int read_items(struct chatlog_arena *memory, Chatlog__V1__Message *const *wire, size_t count,
-                      struct chatlog_message **ret_items, struct chatlog_error *error)
+/* Gives the result's memory and these messages to *ret_page, whose other fields are those of *page; frees it when that
+ * fails. */
+static int give_page(const struct chatlog_result *result, Chatlog__V1__Message *const *wire, size_t count,
+                     const struct chatlog_messages *page, struct chatlog_messages *ret_page,
+                     struct chatlog_error *error)
 {
-    struct chatlog_message *items = chatlog_arena_get(memory, count, sizeof *items);
-    if (items == NULL)
-        return chatlog_error_memory(error);
-    for (size_t i = 0; i < count; i++) {
-        int code = chatlog_convert_message_back(memory, wire[i], &items[i], error);
-        if (code != 0)
-            return code;
+    struct chatlog_message *items = chatlog_arena_get(result->memory, count, sizeof *items);
+    int code = items == NULL ? chatlog_error_memory(error) : 0;
+    for (size_t i = 0; i < count && code == 0; i++)
+        code = chatlog_convert_message_back(result->memory, wire[i], &items[i], error);
+    if (code != 0) {
+        chatlog_arena_free(result->memory);
+        return code;
     }
-    *ret_items = items;
+    *ret_page = *page;
+    ret_page->items = items;
+    ret_page->count = count;
+    ret_page->memory = result->memory;
     return 0;
 }
 
@@ -94,22 +100,13 @@ int chatlog_list_messages(struct chatlog *client, const char *user_id, const cha
     if (code != 0)
         return code;
     const Chatlog__V1__ListMessagesResponse *response = (const Chatlog__V1__ListMessagesResponse *)result.message;
-    struct chatlog_message *items;
-    code = read_items(result.memory, response->messages, response->n_messages, &items, error);
-    if (code != 0) {
-        chatlog_arena_free(result.memory);
-        return code;
-    }
-    *ret_page = (struct chatlog_messages){
-        .items = items,
-        .count = response->n_messages,
+    struct chatlog_messages page = {
         .has_more_before = response->has_more_before != 0,
         .has_more_after = response->has_more_after != 0,
         .last_seq = response->last_seq,
         .etag = response->etag,
-        .memory = result.memory,
     };
-    return 0;
+    return give_page(&result, response->messages, response->n_messages, &page, ret_page, error);
 }
 
 int chatlog_pop_messages(struct chatlog *client, const char *user_id, const char *conversation_id, uint32_t count,
@@ -134,19 +131,8 @@ int chatlog_pop_messages(struct chatlog *client, const char *user_id, const char
     if (code != 0)
         return code;
     const Chatlog__V1__PopMessagesResponse *response = (const Chatlog__V1__PopMessagesResponse *)result.message;
-    struct chatlog_message *items;
-    code = read_items(result.memory, response->messages, response->n_messages, &items, error);
-    if (code != 0) {
-        chatlog_arena_free(result.memory);
-        return code;
-    }
-    *ret_page = (struct chatlog_messages){
-        .items = items,
-        .count = response->n_messages,
-        .etag = response->etag,
-        .memory = result.memory,
-    };
-    return 0;
+    struct chatlog_messages page = {.etag = response->etag};
+    return give_page(&result, response->messages, response->n_messages, &page, ret_page, error);
 }
 
 /* ---- One message ------------------------------------------------------------------------------------------------- */
