@@ -8,10 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-enum { NAME_BYTES = 32, STEPS_MAX = 400, BEFORE = 5, LARGE_BYTES = 100 * 1000, MANY_REQUESTS = 150 };
+enum { NAME_BYTES = 32, STEPS_MAX = 400, BEFORE = 5, LARGE_BYTES = 100 * 1000, MANY_REQUESTS = 300, POLL_US = 1000 };
 
 /* What an answer said. */
 struct said {
@@ -164,6 +165,42 @@ static void a_conversation_whose_time_is_over_is_not_appended_to(void **state)
     assert_refused(client_run(client, op_append("alice", "thread", &hello, 1)), CONVERSATION_NOT_FOUND);
 }
 
+/* Until nothing waits in the journal, unless it is to stay there. */
+static void wait_until_home(struct client *client)
+{
+    int64_t end = clock_monotonic_us() + CLIENT_WAIT_SECONDS * (int64_t)CLOCK_SECOND_US;
+    while (!client_config(client)->fold_late && client_run(client, op_stats())->result.stats.journal_entries > 0) {
+        assert_true(clock_monotonic_us() < end);
+        usleep(POLL_US);
+    }
+}
+
+static void a_conversation_that_was_forgotten_or_removed_in_its_time_is_not_appended_to(void **state)
+{
+    struct client *client = *state;
+    for (int i = 0; i < 2; i++) {
+        clock_set(CLIENT_EPOCH_US);
+        client_fill(client, "alice", "thread", 1);
+        for (int k = 0; k < 3; k++) {
+            assert_ok(client_run(client, op_append("alice", "thread", &hello, 1)));
+        }
+        wait_until_home(client);
+        if (i == 0) {
+            assert_ok(client_run(client, op_forget("alice")));
+        } else {
+            assert_ok(client_run(client, op_delete("alice", "thread")));
+            clock_advance(CLIENT_RETENTION_US + CLOCK_SECOND_US);
+        }
+        client_wait_until_stored(client, 0, 0, 0);
+        assert_refused(client_run(client, op_append("alice", "thread", &hello, 1)), CONVERSATION_NOT_FOUND);
+        const struct answer *created = client_run(client, op_creating(op_append("alice", "thread", &hello, 1)));
+        assert_ok(created);
+        assert_int_equal(created->result.first_seq, 1);
+        assert_ok(client_run_patiently(client, op_forget("alice")));
+        client_wait_until_stored(client, 0, 0, 0);
+    }
+}
+
 static void many_tell(struct story *story, size_t row)
 {
     char request[NAME_BYTES];
@@ -193,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         store_test(a_conversation_goes_on_as_after_a_restart_whatever_was_done_in_between),
         store_test(a_conversation_whose_time_is_over_is_not_appended_to),
+        store_test(a_conversation_that_was_forgotten_or_removed_in_its_time_is_not_appended_to),
         store_test(a_request_is_known_again_however_many_there_were),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
