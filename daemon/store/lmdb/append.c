@@ -189,7 +189,8 @@ int change_append_messages(struct change *change)
     int64_t now = change_time(change);
     struct conversation_record head = live ? change->head.record : change_begin_creation(change);
     messages_count(change, plan.first_seq, now, &head);
-    if (live && plan.dropped.count == 0 && append_to_journal(change, &head)) {
+    if (live && plan.dropped.count == 0 && (change->recalled || append_fits_journal(change))) {
+        append_to_journal(change, &head);
         return 0;
     }
     change_fold(change);

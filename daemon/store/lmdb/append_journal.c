@@ -1,6 +1,7 @@
 #include "store/lmdb/append_journal.h"
 
 #include "base/wire.h"
+#include "store/lmdb/append_recall.h"
 #include "store/lmdb/journal.h"
 
 enum {
@@ -69,27 +70,32 @@ static void entry_encode(struct change *change, struct journal_entry *entry)
     buffer_free(&part);
 }
 
-bool append_to_journal(struct change *change, struct conversation_record *head)
+static struct pending_entry waiting_of(const struct change *change)
 {
-    struct work *work = change->work;
-    struct pending *pending = work->txn.pending;
     const struct store_op *op = change->op;
-    bool has_ids;
-    if (!journal_is_open(change) || !messages_look(op, &has_ids)) {
-        return false;
-    }
-    struct pending_entry waiting = {
-        .id = pending_next_id(pending),
+    return (struct pending_entry){
+        .id = pending_next_id(change->work->txn.pending),
         .user_number = change->head.place.head.user_number,
         .conversation_number = change->head.place.head.conversation_number,
-        .activity_us = head->activity_time_us,
         .request_tag = op->request_id.size ? pending_tag(op->request_id.data, op->request_id.size) : 0,
         .bytes = ENTRY_BYTES_MAX, /* known when it is encoded */
-        .has_ids = has_ids,
+        .has_ids = change->has_message_ids,
     };
-    if (!pending_has_room(pending, &waiting)) {
+}
+
+bool append_fits_journal(struct change *change)
+{
+    if (!journal_is_open(change) || !messages_look(change->op, &change->has_message_ids)) {
         return false;
     }
+    struct pending_entry waiting = waiting_of(change);
+    return pending_has_room(change->work->txn.pending, &waiting);
+}
+
+void append_to_journal(struct change *change, struct conversation_record *head)
+{
+    struct work *work = change->work;
+    struct pending_entry waiting = waiting_of(change);
     change_step_head(change, head);
     struct journal_entry entry = {
         .id = waiting.id,
@@ -101,15 +107,16 @@ bool append_to_journal(struct change *change, struct conversation_record *head)
         .content_bytes = head->content_bytes,
         .update_time_us = head->update_time_us,
         .activity_time_us = head->activity_time_us,
-        .has_ids = has_ids,
+        .has_ids = waiting.has_ids,
     };
     entry_encode(change, &entry);
+    waiting.activity_us = head->activity_time_us;
     waiting.bytes = (uint32_t)work->scratch->size;
     journal_put(work, &entry);
-    if (!work->txn.rc && pending_push(pending, &waiting)) {
+    if (!work->txn.rc && pending_push(work->txn.pending, &waiting)) {
         txn_fail_memory(&work->txn);
     }
     head_count(work, &change->head.record, head);
     change->remembered = true;
-    return true;
+    append_remember(change, head);
 }

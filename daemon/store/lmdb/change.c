@@ -2,6 +2,7 @@
 
 #include "base/wire.h"
 #include "store/lmdb/append_journal.h"
+#include "store/lmdb/append_recall.h"
 #include "store/lmdb/audit.h"
 #include "store/lmdb/fold.h"
 #include "store/lmdb/purge.h"
@@ -138,17 +139,26 @@ static int change_apply(struct change *change, const struct change_row *row)
     return rc;
 }
 
+/* Finds the conversation in the data file. Returns 1 when the request was carried out before, and is answered. */
+static int change_find(struct change *change)
+{
+    const struct store_op *op = change->op;
+    head_cache_drop(change->work->heads, op->user, op->conversation);
+    int rc = head_load(&change->work->txn, &change->work->layouts, op->user, op->conversation, change->work->now_us,
+                       &change->head, change->error);
+    if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE) {
+        rc = request_replay(change); /* first of all: a retry gets its answer whatever has changed since */
+    }
+    return rc;
+}
+
 static int change_one_conversation(struct change *change, const struct change_row *row)
 {
     const struct store_op *op = change->op;
     struct txn *txn = &change->work->txn;
-    int rc = head_load(txn, &change->work->layouts, op->user, op->conversation, change->work->now_us, &change->head,
-                       change->error);
-    if (rc == 0 && op->request_id.size > 0 && change->head.state == HEAD_LIVE) {
-        rc = request_replay(change); /* first of all: a retry gets its answer whatever has changed since */
-        if (rc == 1) {
-            return 0;
-        }
+    int rc = row->journals && append_recall(change) ? 0 : change_find(change);
+    if (rc == 1) {
+        return 0;
     }
     rc = rc ? rc : change_check(change, row);
     if (rc) {

@@ -13,8 +13,10 @@ struct change {
     const struct limits *limits;
     int64_t deleted_retention_us;
     bool has_room;
-    bool remembered; /* the request is remembered already */
-    bool waits;      /* FORGET_USER: the answer comes when the removal is done */
+    bool remembered;              /* the request is remembered already */
+    bool waits;                   /* FORGET_USER: the answer comes when the removal is done */
+    bool has_message_ids;         /* of an append: one of its messages has one; append_fits_journal says so */
+    struct cached_head *recalled; /* the head is from there (append_recall.h) */
     struct head head;
     struct event_record event; /* what the verb tells of itself for the audit trail, if it made a change */
     struct store_result *result;

@@ -19,6 +19,7 @@ struct fold {
     size_t message_count;
     size_t message_capacity;
     uint64_t last_seq; /* at home, with what was taken so far */
+    bool damaged;      /* what is home then may not be what the appends made */
 };
 
 static struct span span_copy(struct fold *fold, struct span span)
@@ -156,6 +157,7 @@ static bool fold_items(struct fold *fold, const struct pending_chain *chain)
     for (size_t i = 0; i < fold->item_count && !fold->work->txn.rc; i++) {
         const struct journal_item *item = &fold->items[i];
         if (item->damaged) {
+            fold->damaged = true;
             damage_put(fold, item);
         } else {
             entry_put(fold, item->entry);
@@ -201,6 +203,9 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     enum get_result found = head_find(&fold, user_number, conversation_number);
     if (found != GET_MISSING && fold_items(&fold, chain) && found == GET_FOUND) {
         head_fold(work, &fold.head.place, &fold.head.record, &fold.after);
+    }
+    if (found != GET_FOUND || fold.damaged || fold.item_count != chain->count) {
+        head_cache_clear(work->heads);
     }
     entries_end(&fold, chain, user_number, conversation_number);
     head_free(&fold.head);

@@ -326,6 +326,20 @@ void pending_chain(struct pending *pending, uint64_t conversation_number, bool w
     ret->has_ids = chain.has_ids;
 }
 
+bool pending_has_tag(const struct pending *pending, uint64_t conversation_number, uint32_t tag)
+{
+    uint32_t found = nodes_find(&pending->nodes, conversation_number);
+    const struct pending_links *chain = &pending->nodes.nodes[found].chain;
+    uint64_t id = chain->newest;
+    bool has = false;
+    for (unsigned left = found ? chain->count : 0; left > 0 && !has; left--) {
+        const struct entry *entry = entry_at(pending, id);
+        has = entry->tag == tag;
+        id -= entry->distance;
+    }
+    return has;
+}
+
 static int conversation_order(const void *left, const void *right)
 {
     const struct pending_conversation *a = left;

@@ -104,4 +104,7 @@ size_t pending_span(struct pending *pending, uint64_t *ret_oldest_id);
 void pending_chain(struct pending *pending, uint64_t conversation_number, bool writer, struct pending_chain *ret);
 void pending_user(struct pending *pending, uint64_t user_number, bool writer, struct pending_user *ret);
 
+/* The writer's: whether one of the conversation's entries has this tag. */
+bool pending_has_tag(const struct pending *pending, uint64_t conversation_number, uint32_t tag);
+
 #endif

@@ -31,6 +31,7 @@ struct writer {
     pthread_t thread;
     struct batch batch;
     struct buffer scratch;
+    struct head_cache *heads;
     struct key rotation;
     struct migrate_driver migration;
     struct fold_driver folding;
@@ -66,7 +67,10 @@ static int64_t deadline_next(const struct writer *writer, struct txn *txn)
 
 static struct work work_begin(struct writer *writer)
 {
-    struct work work = {.txn = env_begin(writer->config.env), .now_us = wall_now(writer), .scratch = &writer->scratch};
+    struct work work = {.txn = env_begin(writer->config.env),
+                        .now_us = wall_now(writer),
+                        .scratch = &writer->scratch,
+                        .heads = writer->heads};
     work_load(&work);
     return work;
 }
@@ -78,6 +82,13 @@ static void writer_die(struct writer *writer, int rc)
     snprintf(message, sizeof(message), "the data file cannot be written: %s", mdb_strerror(rc));
     writer->config.fatal(writer->config.fatal_arg, message);
     abort(); /* fatal must not return */
+}
+
+/* What was appended in it was not appended. */
+static void work_abort(struct writer *writer, struct work *work)
+{
+    env_abort(&work->txn);
+    head_cache_clear(writer->heads);
 }
 
 /* Commits. Returns 0, or the error of a transaction that stored nothing. */
@@ -98,6 +109,8 @@ static int work_commit(struct writer *writer, struct work *work)
     if (rc == 0) {
         writer->purge_pending = pending;
         writer->next_deadline_us = deadline;
+    } else {
+        head_cache_clear(writer->heads);
     }
     if (rc == 0 && wrote) {
         meters_note_commit(&writer->meters, clock_monotonic_us() - begun_us, work);
@@ -176,7 +189,7 @@ static void fold_idle(struct writer *writer)
     fold_driver_idle(&writer->folding, &work, operation_waits, writer);
     int rc = work.txn.rc;
     if (rc && txn_error(rc, &error) == -ERROR_RECORD_DAMAGED) {
-        env_abort(&work.txn); /* all that waits can be read where it is: no reason to end */
+        work_abort(writer, &work); /* all that waits can be read where it is: no reason to end */
     } else {
         rc = work_commit(writer, &work);
     }
@@ -220,6 +233,7 @@ static void slice_run(struct writer *writer)
     struct purge_done done = {0};
     struct purge_budget budget = {.records = SLICE_RECORDS, .until_us = clock_monotonic_us() + SLICE_US};
     room_check(writer, &work.txn);
+    head_cache_clear(writer->heads); /* of what is removed here the names are not known */
     size_t removed = purge_due(&work, &budget);
     if (writer->config.audit_retention_us > 0 && removed < budget.records) {
         removed += audit_remove_old(&work, work.now_us - writer->config.audit_retention_us, budget.records - removed);
@@ -269,7 +283,7 @@ static void migration_fail(struct writer *writer, int rc, const char *why)
     migrate_note_failure(&work, why);
     bool noted = migrate_progress(&work.txn, &entry);
     if (work.txn.rc && !txn_error_is_passing(work.txn.rc)) {
-        env_abort(&work.txn); /* not even that can be read: no more of it until the next start */
+        work_abort(writer, &work); /* not even that can be read: no more of it until the next start */
         entry = (struct migration_entry){.state = MIGRATION_HALTED};
         noted = true;
     } else if (work_commit(writer, &work)) {
@@ -288,17 +302,18 @@ static void migration_run(struct writer *writer, bool busy)
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     if (!work.txn.rc && !atomic_load(&writer->takes_writes)) {
-        env_abort(&work.txn);
+        work_abort(writer, &work);
         migrate_driver_pause(&writer->migration, "the disk has no room left");
         return;
     }
     struct migrate_budget budget = migrate_driver_budget(&writer->migration, busy);
     budget.is_interrupted = busy ? NULL : operation_waits;
     budget.arg = writer;
+    head_cache_clear(writer->heads); /* conversations get other places */
     enum migrate_result result = migrate_slice(&work, &budget, why);
     if (result == MIGRATE_FAILED) {
         int failure = work.txn.rc;
-        env_abort(&work.txn);
+        work_abort(writer, &work);
         migration_fail(writer, failure, why);
         return;
     }
@@ -413,13 +428,26 @@ static int writer_begin(struct writer *writer, struct error *error)
     return rc ? error_set(error, ERROR_STARTUP, "cannot start the writer's thread") : 0;
 }
 
+static void writer_free(struct writer *writer)
+{
+    migrate_driver_destroy(&writer->migration);
+    queue_destroy(&writer->queue);
+    buffer_free(&writer->scratch);
+    head_cache_free(writer->heads);
+    free(writer);
+}
+
 int writer_start(const struct writer_config *config, struct writer **ret_writer, struct error *error)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
-    if (!writer) {
+    struct head_cache *heads = head_cache_new();
+    if (!writer || !heads) {
+        free(writer);
+        head_cache_free(heads);
         return error_set(error, ERROR_STARTUP, "no memory for the writer");
     }
     writer->config = *config;
+    writer->heads = heads;
     writer->batch.config = (struct batch_config){
         .env = config->env,
         .queue = &writer->queue,
@@ -432,10 +460,7 @@ int writer_start(const struct writer_config *config, struct writer **ret_writer,
     migrate_driver_init(&writer->migration, &config->migrate);
     int rc = writer_begin(writer, error);
     if (rc) {
-        migrate_driver_destroy(&writer->migration);
-        queue_destroy(&writer->queue);
-        buffer_free(&writer->scratch);
-        free(writer);
+        writer_free(writer);
         return rc;
     }
     *ret_writer = writer;
@@ -454,10 +479,7 @@ struct writer *writer_stop(struct writer *writer)
 {
     queue_stop(&writer->queue);
     pthread_join(writer->thread, NULL);
-    migrate_driver_destroy(&writer->migration);
-    queue_destroy(&writer->queue);
-    buffer_free(&writer->scratch);
-    free(writer);
+    writer_free(writer);
     return NULL;
 }
 
