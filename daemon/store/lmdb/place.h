@@ -64,6 +64,7 @@ void place_remove(struct work *work, const struct conversation_place *place);
 
 /* Values are opened and checked. *ret is borrowed from the store until the next write. */
 enum get_result place_get_head(struct txn *txn, const struct conversation_place *place, struct span *ret);
+enum get_result place_get_head_near(struct cursor *heads, const struct place *place, struct span *ret); /* find_near */
 enum get_result place_get_message_id(struct txn *txn, const struct conversation_place *place, struct span message_id,
                                      uint64_t *ret_seq);
 enum get_result place_get_request(struct txn *txn, const struct conversation_place *place, struct span request_id,
