@@ -81,8 +81,7 @@ static bool run_load(struct message_cursor *cursor, struct span value)
     }
     batch->count = info.count;
     batch_keep(cursor, batch);
-    bool sound = run_unpack(&info, &batch->raw, batch->messages) == 0 &&
-                 batch->messages[batch->count - 1].seq == cursor->seq; /* as the key says */
+    bool sound = run_unpack(&info, cursor->seq, &batch->raw, batch->messages) == 0;
     if (batch->raw.failed) {
         txn_fail_memory(cursor->txn);
     }

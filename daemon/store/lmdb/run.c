@@ -76,7 +76,7 @@ static int messages_get(struct span raw, const struct run_info *info, struct run
     return raw.size == 0 ? 0 : -1;
 }
 
-int run_unpack(const struct run_info *info, struct buffer *raw, struct run_message *messages)
+int run_unpack(const struct run_info *info, uint64_t last_seq, struct buffer *raw, struct run_message *messages)
 {
     assert(info->count <= RUN_MESSAGES_MAX && info->raw_size <= RUN_RAW_MAX);
     uint8_t *bytes = buffer_extend(raw, info->raw_size);
@@ -85,7 +85,8 @@ int run_unpack(const struct run_info *info, struct buffer *raw, struct run_messa
     }
     int size =
         LZ4_decompress_safe((const char *)info->block.data, (char *)bytes, (int)info->block.size, (int)info->raw_size);
-    if (size != (int)info->raw_size || messages_get(span_of(bytes, info->raw_size), info, messages)) {
+    if (size != (int)info->raw_size || messages_get(span_of(bytes, info->raw_size), info, messages) ||
+        (last_seq != 0 && messages[info->count - 1].seq != last_seq)) {
         raw->size -= info->raw_size;
         return -1;
     }
