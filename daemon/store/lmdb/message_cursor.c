@@ -103,6 +103,9 @@ static bool side_take(struct message_cursor *cursor, bool found, enum entrance e
     if (!found || !span_starts_with(key, key_span(&cursor->prefix))) {
         return false;
     }
+    if (cursor->peeks) {
+        return true;
+    }
     cursor->seq = 0;
     cursor->record = cursor->cursor.value;
     cursor->damaged = side->layout->parse_message(key, key_span(&cursor->prefix), &cursor->seq) ||

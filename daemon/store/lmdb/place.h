@@ -97,6 +97,8 @@ struct message_cursor {
     struct cursor cursor;
     bool is_open;
     bool keeps; /* set by the caller: records stay valid until the cursor is closed, not only until it moves */
+    bool peeks; /* set by the caller: only whether there is a message is wanted of the next move, and of seek; nothing
+                 * is unpacked, and what is said of the message is not to be read. Not for seek_below and find. */
     struct message_batch *batches; /* unpacked */
     struct message_batch *batch;   /* the one it stands in; NULL: in none */
     size_t index;

@@ -57,8 +57,10 @@ static int side_collect(struct run *run, struct side *side, bool found, bool (*s
         shown += side->entries[side->count].record.size;
         bytes += run->cursor.record.size;
         side->count++;
+        run->cursor.peeks = side->count == limit;
         found = step(&run->cursor);
     }
+    run->cursor.peeks = false;
     side->more = found;
     return 0;
 }
@@ -164,6 +166,7 @@ static void run_look_beyond(struct run *run)
     bool below = run->below.more || run->below.taken < run->below.count;
     bool above = run->above.more || run->above.taken < run->above.count;
     result->has_more_before = anchor == STORE_AFTER ? seek_below(run, first) : below;
+    run->cursor.peeks = true;
     result->has_more_after = anchor == STORE_BEFORE ? seek(run, last < UINT64_MAX ? last + 1 : last) : above;
 }
 
