@@ -79,13 +79,16 @@ static bool seek_below(struct run *run, uint64_t seq)
 static int run_collect(struct run *run)
 {
     uint64_t seq = run->read->op->messages.seq;
+    bool found;
     switch (run->read->op->messages.anchor) {
     case STORE_LATEST:
         return side_collect(run, &run->below, seek_below(run, UINT64_MAX), message_cursor_previous);
     case STORE_BEFORE:
         return side_collect(run, &run->below, seek_below(run, seq), message_cursor_previous);
     case STORE_AFTER:
-        return side_collect(run, &run->above, seek(run, seq < UINT64_MAX ? seq + 1 : seq), message_cursor_next);
+        found = seek(run, seq < UINT64_MAX ? seq + 1 : seq);
+        run->below.more = found && run->cursor.batch && run->cursor.index > 0; /* else it is looked for */
+        return side_collect(run, &run->above, found, message_cursor_next);
     case STORE_AROUND:
         break;
     }
@@ -165,7 +168,7 @@ static void run_look_beyond(struct run *run)
     enum store_anchor anchor = run->read->op->messages.anchor;
     bool below = run->below.more || run->below.taken < run->below.count;
     bool above = run->above.more || run->above.taken < run->above.count;
-    result->has_more_before = anchor == STORE_AFTER ? seek_below(run, first) : below;
+    result->has_more_before = below || (anchor == STORE_AFTER && seek_below(run, first));
     run->cursor.peeks = true;
     result->has_more_after = anchor == STORE_BEFORE ? seek(run, last < UINT64_MAX ? last + 1 : last) : above;
 }
