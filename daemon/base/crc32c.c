@@ -55,6 +55,13 @@ __attribute__((target("sse4.2"))) static uint32_t add_by_instruction(uint32_t cr
         sum = __builtin_ia32_crc32di(sum, word);
     }
     crc = (uint32_t)sum;
+    if (left >= sizeof(uint32_t)) {
+        uint32_t word;
+        memcpy(&word, at, sizeof(word));
+        crc = __builtin_ia32_crc32si(crc, word);
+        at += sizeof(word);
+        left -= sizeof(word);
+    }
     for (; left > 0; at++, left--) {
         crc = __builtin_ia32_crc32qi(crc, *at);
     }

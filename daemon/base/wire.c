@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-enum { VARINT_MAX_BYTES = 10, TAG_TYPE_BITS = 3 };
+enum { VARINT_MAX_BYTES = 10, TAG_TYPE_BITS = 3, TAG_TYPE_MASK = 7 };
 
-static int long_varint_take(struct span *input, uint64_t *ret)
+int wire_take_long_varint(struct span *input, uint64_t *ret)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < input->size && i < VARINT_MAX_BYTES; i++) {
@@ -20,17 +20,6 @@ static int long_varint_take(struct span *input, uint64_t *ret)
         }
     }
     return -1;
-}
-
-/* Most are of one byte. */
-int wire_take_varint(struct span *input, uint64_t *ret)
-{
-    if (input->size == 0 || input->data[0] >= 0x80) {
-        return long_varint_take(input, ret);
-    }
-    *ret = input->data[0];
-    *input = span_of(input->data + 1, input->size - 1);
-    return 0;
 }
 
 static int fixed_take(struct span *input, size_t size, uint64_t *ret)
@@ -64,39 +53,36 @@ int wire_next(struct span *input, struct wire_field *ret)
         return 0;
     }
     struct span rest = *input;
-    struct wire_field field = {0};
+    struct span bytes = {0};
+    uint64_t value = 0;
     uint64_t tag;
     if (wire_take_varint(&rest, &tag) || tag >> TAG_TYPE_BITS == 0 || tag > UINT32_MAX) {
         return -1;
     }
-    field.number = (uint32_t)(tag >> TAG_TYPE_BITS);
-    int rc;
-    switch (tag & 7) {
+    int rc = -1;
+    switch (tag & TAG_TYPE_MASK) {
     case WIRE_VARINT:
-        field.type = WIRE_VARINT;
-        rc = wire_take_varint(&rest, &field.value);
+        rc = wire_take_varint(&rest, &value);
         break;
     case WIRE_FIXED64:
-        field.type = WIRE_FIXED64;
-        rc = fixed_take(&rest, 8, &field.value);
+        rc = fixed_take(&rest, 8, &value);
         break;
     case WIRE_FIXED32:
-        field.type = WIRE_FIXED32;
-        rc = fixed_take(&rest, 4, &field.value);
+        rc = fixed_take(&rest, 4, &value);
         break;
     case WIRE_BYTES:
-        field.type = WIRE_BYTES;
-        rc = bytes_take(&rest, &field.bytes);
+        rc = bytes_take(&rest, &bytes);
         break;
-    default:
-        rc = -1;
     }
     if (rc) {
         return -1;
     }
-    field.whole = span_of(input->data, input->size - rest.size);
+    ret->number = (uint32_t)(tag >> TAG_TYPE_BITS);
+    ret->type = (enum wire_type)(tag & TAG_TYPE_MASK);
+    ret->value = value;
+    ret->bytes = bytes;
+    ret->whole = span_of(input->data, input->size - rest.size);
     *input = rest;
-    *ret = field;
     return 1;
 }
 

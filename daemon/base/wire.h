@@ -21,7 +21,16 @@ struct wire_field {
 int wire_next(struct span *input, struct wire_field *ret);
 
 /* A number without a tag: takes it off the front of *input, or returns -1 when none stands there; appends it. */
-int wire_take_varint(struct span *input, uint64_t *ret);
+int wire_take_long_varint(struct span *input, uint64_t *ret);
+static inline int wire_take_varint(struct span *input, uint64_t *ret)
+{
+    if (input->size == 0 || input->data[0] >= 0x80) {
+        return wire_take_long_varint(input, ret);
+    }
+    *ret = input->data[0]; /* most are of one byte */
+    *input = span_of(input->data + 1, input->size - 1);
+    return 0;
+}
 void wire_put_varint(struct buffer *out, uint64_t value);
 
 /* Append one field, or nothing when the value is 0 or empty, as proto3 does. */

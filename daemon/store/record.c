@@ -15,7 +15,13 @@ struct field_row {
     size_t offset;
 };
 
-enum { MESSAGE_METADATA_NUMBER = 12, PAIR_KEY_NUMBER = 1, PAIR_VALUE_NUMBER = 2, ETAG_DIGITS_MAX = 20 };
+enum {
+    CONVERSATION_ID_NUMBER = 1,
+    MESSAGE_METADATA_NUMBER = 12,
+    PAIR_KEY_NUMBER = 1,
+    PAIR_VALUE_NUMBER = 2,
+    ETAG_DIGITS_MAX = 20
+};
 
 /* Signed times are kept as U64: the same bits, and the same varint as protobuf's int64. */
 #define ROW(number, kind, type, member)                                                                                \
@@ -24,13 +30,20 @@ enum { MESSAGE_METADATA_NUMBER = 12, PAIR_KEY_NUMBER = 1, PAIR_VALUE_NUMBER = 2,
     }
 
 static const struct field_row conversation_rows[] = {
-    ROW(1, FIELD_BYTES, conversation_record, conversation_id), ROW(2, FIELD_BYTES, conversation_record, title),
-    ROW(3, FIELD_METADATA, conversation_record, metadata),     ROW(4, FIELD_BOOL, conversation_record, archived),
-    ROW(5, FIELD_U64, conversation_record, expire_time_us),    ROW(6, FIELD_ETAG, conversation_record, revision),
-    ROW(7, FIELD_U64, conversation_record, create_time_us),    ROW(8, FIELD_U64, conversation_record, update_time_us),
-    ROW(9, FIELD_U64, conversation_record, activity_time_us),  ROW(10, FIELD_U64, conversation_record, delete_time_us),
-    ROW(11, FIELD_U64, conversation_record, purge_time_us),    ROW(12, FIELD_U64, conversation_record, message_count),
-    ROW(13, FIELD_U64, conversation_record, last_seq),         ROW(14, FIELD_U64, conversation_record, content_bytes),
+    ROW(CONVERSATION_ID_NUMBER, FIELD_BYTES, conversation_record, conversation_id),
+    ROW(2, FIELD_BYTES, conversation_record, title),
+    ROW(3, FIELD_METADATA, conversation_record, metadata),
+    ROW(4, FIELD_BOOL, conversation_record, archived),
+    ROW(5, FIELD_U64, conversation_record, expire_time_us),
+    ROW(6, FIELD_ETAG, conversation_record, revision),
+    ROW(7, FIELD_U64, conversation_record, create_time_us),
+    ROW(8, FIELD_U64, conversation_record, update_time_us),
+    ROW(9, FIELD_U64, conversation_record, activity_time_us),
+    ROW(10, FIELD_U64, conversation_record, delete_time_us),
+    ROW(11, FIELD_U64, conversation_record, purge_time_us),
+    ROW(12, FIELD_U64, conversation_record, message_count),
+    ROW(13, FIELD_U64, conversation_record, last_seq),
+    ROW(14, FIELD_U64, conversation_record, content_bytes),
 };
 
 static const struct field_row message_rows[] = {
@@ -305,6 +318,14 @@ int record_get_event(struct span bytes, struct event_record *ret)
     }
     *ret = record;
     return 0;
+}
+
+struct span record_conversation_id(struct span conversation)
+{
+    struct wire_field field;
+    bool found =
+        wire_next(&conversation, &field) == 1 && field.number == CONVERSATION_ID_NUMBER && field.type == WIRE_BYTES;
+    return found ? field.bytes : span_of(NULL, 0);
 }
 
 struct span record_basic_view(struct span message)

@@ -80,6 +80,9 @@ int record_get_conversation(struct span bytes, struct conversation_record *ret);
 int record_get_message(struct span bytes, struct message_record *ret);
 int record_get_event(struct span bytes, struct event_record *ret);
 
+/* The ID that an encoded conversation begins with; empty: it begins with none. Looks at nothing behind it. */
+struct span record_conversation_id(struct span conversation);
+
 /* The part of an encoded message that view BASIC shows: all but metadata and content, which stand last. */
 struct span record_basic_view(struct span message);
 

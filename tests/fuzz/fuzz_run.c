@@ -17,7 +17,7 @@ static void check_packing(const struct run_message *messages, size_t count)
     size_t taken = run_pack(messages, count, &work, &value);
     fuzz_require(taken > 0 && taken <= count && (taken == 1 || value.size <= RUN_VALUE_BYTES));
     fuzz_require(run_is(buffer_span(&value)) && run_info_get(buffer_span(&value), &info) == 0);
-    fuzz_require(info.count == taken && run_unpack(&info, &raw, got) == 0);
+    fuzz_require(info.count == taken && run_unpack(&info, 0, &raw, got) == 0);
     for (size_t i = 0; i < taken; i++) {
         fuzz_require(got[i].seq == messages[i].seq && span_equal(got[i].record, messages[i].record));
     }
@@ -33,7 +33,7 @@ static void check_value(struct span value)
     struct run_info info;
     if (run_info_get(value, &info) == 0) {
         fuzz_require(run_is(value) && fuzz_lies_in(info.block, value));
-        if (run_unpack(&info, &raw, messages) == 0) {
+        if (run_unpack(&info, 0, &raw, messages) == 0) {
             fuzz_require(raw.size == info.raw_size && messages[0].seq == info.first_seq);
             for (size_t i = 0; i < info.count; i++) {
                 fuzz_require(fuzz_lies_in(messages[i].record, buffer_span(&raw)));

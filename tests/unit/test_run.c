@@ -95,7 +95,9 @@ static void assert_unpacks(struct span value, const struct run_message *wanted, 
     assert_int_equal(run_info_get(span_of(exact, value.size), &info), 0);
     assert_int_equal(info.count, count);
     assert_int_equal(info.first_seq, wanted[0].seq);
-    assert_int_equal(run_unpack(&info, &raw, got), 0);
+    assert_int_equal(run_unpack(&info, wanted[count - 1].seq + 1, &raw, got), -1); /* under another run's key */
+    assert_int_equal(raw.size, 6);
+    assert_int_equal(run_unpack(&info, wanted[count - 1].seq, &raw, got), 0);
     free(exact);
     assert_int_equal(raw.size, 6 + info.raw_size);
     assert_memory_equal(raw.data, "before", 6);
@@ -260,7 +262,7 @@ static bool unpacks_soundly(struct span value)
     static struct run_message got[RUN_MESSAGES_MAX];
     struct buffer raw = {0};
     struct run_info info;
-    bool sound = run_info_get(value, &info) == 0 && run_unpack(&info, &raw, got) == 0;
+    bool sound = run_info_get(value, &info) == 0 && run_unpack(&info, 0, &raw, got) == 0;
     if (sound) {
         assert_in_range(info.count, 1, RUN_MESSAGES_MAX);
         assert_int_equal(got[0].seq, info.first_seq);

@@ -20,11 +20,9 @@ void key_add_digits(struct key *key, uint64_t value, size_t digits)
 
 uint64_t key_get_number(const uint8_t bytes[8])
 {
-    uint64_t value = 0;
-    for (size_t i = 0; i < sizeof(value); i++) {
-        value = value << 8 | bytes[i];
-    }
-    return value;
+    uint64_t value;
+    memcpy(&value, bytes, sizeof(value));
+    return be64toh(value);
 }
 
 struct key key_end_of(struct key prefix)

@@ -19,6 +19,7 @@
 #include "base/span.h"
 
 #include <assert.h>
+#include <endian.h>
 
 enum {
     KEY_ID_MAX = CHATLOG_CAP_id_bytes,
@@ -69,11 +70,8 @@ static inline void key_add_byte(struct key *key, uint8_t byte)
 
 static inline void key_add_number(struct key *key, uint64_t value)
 {
-    uint8_t bytes[sizeof(value)];
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bytes[i] = (uint8_t)(value >> (8 * (sizeof(bytes) - 1 - i)));
-    }
-    key_add(key, span_of(bytes, sizeof(bytes)));
+    value = htobe64(value);
+    key_add(key, span_of(&value, sizeof(value)));
 }
 
 void key_add_id(struct key *key, struct span id);

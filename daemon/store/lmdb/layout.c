@@ -2,6 +2,8 @@
 
 #include "base/crc32c.h"
 
+#include <endian.h>
+
 /* All there are, in order. */
 static const struct layout *const layouts[] = {&layout_1, &layout_2, &layout_3};
 enum { LAYOUT_COUNT = sizeof(layouts) / sizeof(layouts[0]) };
@@ -45,11 +47,9 @@ int seal_open(struct span key, struct span *value)
         return -1;
     }
     struct span inner = span_of(value->data, value->size - LAYOUT_SEAL_BYTES);
-    uint32_t sum = 0;
-    for (unsigned i = 0; i < LAYOUT_SEAL_BYTES; i++) {
-        sum |= (uint32_t)inner.data[inner.size + i] << 8 * i;
-    }
-    if (sum != crc32c_add(crc32c_add(0, key), inner)) {
+    uint32_t sum;
+    memcpy(&sum, inner.data + inner.size, sizeof(sum));
+    if (le32toh(sum) != crc32c_add(crc32c_add(0, key), inner)) {
         return -1;
     }
     *value = inner;

@@ -81,8 +81,7 @@ static bool run_load(struct message_cursor *cursor, struct span value)
     }
     batch->count = info.count;
     batch_keep(cursor, batch);
-    bool sound = run_unpack(&info, &batch->raw, batch->messages) == 0 &&
-                 batch->messages[batch->count - 1].seq == cursor->seq; /* as the key says */
+    bool sound = run_unpack(&info, cursor->seq, &batch->raw, batch->messages) == 0;
     if (batch->raw.failed) {
         txn_fail_memory(cursor->txn);
     }
@@ -103,6 +102,9 @@ static bool side_take(struct message_cursor *cursor, bool found, enum entrance e
     cursor->batch = NULL;
     if (!found || !span_starts_with(key, key_span(&cursor->prefix))) {
         return false;
+    }
+    if (cursor->peeks) {
+        return true;
     }
     cursor->seq = 0;
     cursor->record = cursor->cursor.value;

@@ -78,7 +78,7 @@ static size_t run_open(struct mover *mover, const struct place *side, struct spa
         side->layout->parse_message(key, key_span(&prefix), &seq)) {
         return 0;
     }
-    bool sound = run_unpack(&info, &pack->opened_raw, pack->opened) == 0 && pack->opened[info.count - 1].seq == seq;
+    bool sound = run_unpack(&info, seq, &pack->opened_raw, pack->opened) == 0;
     return memory_check(mover, &pack->opened_raw) && sound ? info.count : 0;
 }
 

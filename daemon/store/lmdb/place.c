@@ -163,6 +163,20 @@ enum get_result place_get_head(struct txn *txn, const struct conversation_place 
     return record_get(txn, &place->head, KIND_HEAD, place->head.layout->head_key(&place->head), ret);
 }
 
+enum get_result place_get_head_near(struct cursor *heads, const struct place *place, struct span *ret)
+{
+    struct key key = place->layout->head_key(place);
+    if (!cursor_find(heads, key_span(&key))) {
+        return GET_MISSING;
+    }
+    struct span value = heads->value;
+    if (layout_open(place->layout, heads->key, &value)) {
+        return GET_DAMAGED;
+    }
+    *ret = value;
+    return GET_FOUND;
+}
+
 enum get_result place_get_message_id(struct txn *txn, const struct conversation_place *place, struct span message_id,
                                      uint64_t *ret_seq)
 {

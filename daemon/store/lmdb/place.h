@@ -64,6 +64,7 @@ void place_remove(struct work *work, const struct conversation_place *place);
 
 /* Values are opened and checked. *ret is borrowed from the store until the next write. */
 enum get_result place_get_head(struct txn *txn, const struct conversation_place *place, struct span *ret);
+enum get_result place_get_head_near(struct cursor *heads, const struct place *place, struct span *ret); /* find_near */
 enum get_result place_get_message_id(struct txn *txn, const struct conversation_place *place, struct span message_id,
                                      uint64_t *ret_seq);
 enum get_result place_get_request(struct txn *txn, const struct conversation_place *place, struct span request_id,
@@ -96,6 +97,8 @@ struct message_cursor {
     struct cursor cursor;
     bool is_open;
     bool keeps; /* set by the caller: records stay valid until the cursor is closed, not only until it moves */
+    bool peeks; /* set by the caller: only whether there is a message is wanted of the next move, and of seek; nothing
+                 * is unpacked, and what is said of the message is not to be read. Not for seek_below and find. */
     struct message_batch *batches; /* unpacked */
     struct message_batch *batch;   /* the one it stands in; NULL: in none */
     size_t index;

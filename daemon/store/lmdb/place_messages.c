@@ -49,12 +49,15 @@ struct opened {
 static bool run_copy(struct work *work, const struct place *side, const struct cursor *cursor, struct opened *ret)
 {
     struct span value = cursor->value;
+    struct key prefix = side->layout->conversation_prefix(side, KIND_MESSAGE);
     struct run_info info;
-    if (layout_open(side->layout, cursor->key, &value) || !run_is(value) || run_info_get(value, &info)) {
+    uint64_t last_seq;
+    if (side->layout->parse_message(cursor->key, key_span(&prefix), &last_seq) ||
+        layout_open(side->layout, cursor->key, &value) || !run_is(value) || run_info_get(value, &info)) {
         return false;
     }
     buffer_clear(&ret->raw);
-    int rc = run_unpack(&info, &ret->raw, ret->messages);
+    int rc = run_unpack(&info, last_seq, &ret->raw, ret->messages);
     if (ret->raw.failed) {
         txn_fail_memory(&work->txn);
     }

@@ -48,14 +48,14 @@ static void digest_record(struct tally *tally, struct key name, struct span reco
 }
 
 /* The messages of a run. False: it is none, or damaged. */
-static bool run_open(struct tally *tally, struct span value, struct buffer *raw, struct run_message *messages,
-                     size_t *ret_count)
+static bool run_open(struct tally *tally, struct span value, uint64_t last_seq, struct buffer *raw,
+                     struct run_message *messages, size_t *ret_count)
 {
     struct run_info info;
     if (!run_is(value) || run_info_get(value, &info)) {
         return false;
     }
-    bool sound = run_unpack(&info, raw, messages) == 0;
+    bool sound = run_unpack(&info, last_seq, raw, messages) == 0;
     if (raw->failed) {
         txn_fail_memory(&tally->work->txn);
     }
@@ -89,7 +89,7 @@ static void message_visit(struct tally *tally, const struct place *place, struct
     size_t lost = 0;
     place->layout->parse_message(key, key_span(&prefix), &seq);
     bool damaged = layout_open(place->layout, key, &value) != 0;
-    if (damaged || !run_open(tally, value, &raw, messages, &count)) {
+    if (damaged || !run_open(tally, value, seq, &raw, messages, &count)) {
         messages[0] = (struct run_message){seq, value};
         count = 1;
         lost = run_count_lost(value);
@@ -114,7 +114,7 @@ static void leftover_visit(struct tally *tally, const struct place *user, struct
     if (layout_open(user->layout, key, &value)) {
         return;
     }
-    if (!run_open(tally, value, &raw, messages, &count)) {
+    if (!run_open(tally, value, 0, &raw, messages, &count)) {
         messages[0].record = value;
         count = 1;
     }

@@ -27,7 +27,8 @@ struct run {
     struct place place;
     struct key prefix;
     struct cursor cursor;
-    bool more; /* it stands at an entry: */
+    struct cursor names, heads; /* neighbours stand on the same pages: these stay where they were */
+    bool more;                  /* it stands at an entry: */
     bool damaged;
     int64_t activity_us;
     struct span conversation; /* borrowed */
@@ -58,12 +59,21 @@ static int run_open(struct read *read, const struct layout *layout, struct span 
         start = layout->recency_key(&run->place, activity);
     }
     run->cursor = cursor_open(read->txn, layout->tables[KIND_RECENCY]);
+    run->names = cursor_open(read->txn, layout->tables[KIND_HEAD]);
+    run->heads = cursor_open(read->txn, layout->tables[KIND_HEAD]);
     bool more = cursor_seek(&run->cursor, key_span(&start));
     if (more && span_equal(run->cursor.key, key_span(&start))) {
         more = cursor_next(&run->cursor);
     }
     run_take(run, more);
     return 0;
+}
+
+static void run_close(struct run *run)
+{
+    cursor_close(&run->cursor);
+    cursor_close(&run->names);
+    cursor_close(&run->heads);
 }
 
 /* A page under way: entries at home in up to two layouts, and those that wait. */
@@ -171,22 +181,28 @@ static int loaded_add(struct read *read, const struct item *item)
     return 1;
 }
 
+/* What has a checksum need not be decoded: only whose head it is. */
+static bool head_is_of(const struct place *place, struct span head)
+{
+    struct conversation_record record;
+    bool sound = place->layout->sealed || record_get_conversation(head, &record) == 0;
+    return sound && span_equal(record_conversation_id(head), place->conversation);
+}
+
 /* Adds the conversation of a recency entry at home, unless it is listed with what waits of it. */
 static int run_add(struct read *read, const struct page *page, const struct item *item)
 {
     struct conversation_place place = {.head = item->run->place};
+    struct span value;
     if (read->layouts.source) {
         return loaded_add(read, item);
     }
     place.head.conversation = item->conversation;
-    enum get_result found = place.head.layout->find(read->txn, &place.head);
+    enum get_result found = place.head.layout->find_near(&item->run->names, &place.head);
     if (found != GET_FOUND) {
         return found == GET_DAMAGED ? conversation_damaged(read->error, &place) : 0;
     }
-    struct conversation_record record;
-    struct span value;
-    if (place_get_head(read->txn, &place, &value) != GET_FOUND || record_get_conversation(value, &record) ||
-        !span_equal(record.conversation_id, item->conversation)) {
+    if (place_get_head_near(&item->run->heads, &place.head, &value) != GET_FOUND || !head_is_of(&place.head, value)) {
         return conversation_damaged(read->error, &place); /* also of what is listed elsewhere: nobody else tells */
     }
     const struct pending_conversation *known = waiting_find(&page->waiting, place.head.conversation_number);
@@ -267,7 +283,7 @@ int read_list_conversations(struct read *read)
         rc = page_fill(read, &page);
     }
     for (size_t i = 0; i < count; i++) {
-        cursor_close(&page.runs[i].cursor);
+        run_close(&page.runs[i]);
     }
     return rc;
 }

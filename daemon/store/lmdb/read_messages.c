@@ -16,6 +16,7 @@ struct side {
     struct side_entry {
         uint64_t seq;
         struct span record; /* in the view asked for */
+        const void *whole;  /* the same for neighbours that stand side by side as a reply has them: in one run */
     } * entries;            /* RUN_MAX of them */
 };
 
@@ -27,6 +28,18 @@ struct run {
     struct side above;
     size_t bytes; /* of the chosen ones in the result */
 };
+
+static struct side_entry entry_take(const struct run *run)
+{
+    const struct message_cursor *cursor = &run->cursor;
+    const struct store_op *op = run->read->op;
+    bool whole = cursor->side && cursor->batch && !op->messages.basic && op->record_field == RUN_FIELD;
+    return (struct side_entry){
+        .seq = cursor->seq,
+        .record = op->messages.basic ? record_basic_view(cursor->record) : cursor->record,
+        .whole = whole ? cursor->batch : NULL,
+    };
+}
 
 /* Collects up to the limit, from where the cursor is. */
 static int side_collect(struct run *run, struct side *side, bool found, bool (*step)(struct message_cursor *cursor))
@@ -40,14 +53,14 @@ static int side_collect(struct run *run, struct side *side, bool found, bool (*s
         if (rc) {
             return rc;
         }
-        struct span value = run->cursor.record;
-        side->entries[side->count].seq = run->cursor.seq;
-        side->entries[side->count].record = read->op->messages.basic ? record_basic_view(value) : value;
+        side->entries[side->count] = entry_take(run);
         shown += side->entries[side->count].record.size;
-        bytes += value.size;
+        bytes += run->cursor.record.size;
         side->count++;
+        run->cursor.peeks = side->count == limit;
         found = step(&run->cursor);
     }
+    run->cursor.peeks = false;
     side->more = found;
     return 0;
 }
@@ -66,13 +79,16 @@ static bool seek_below(struct run *run, uint64_t seq)
 static int run_collect(struct run *run)
 {
     uint64_t seq = run->read->op->messages.seq;
+    bool found;
     switch (run->read->op->messages.anchor) {
     case STORE_LATEST:
         return side_collect(run, &run->below, seek_below(run, UINT64_MAX), message_cursor_previous);
     case STORE_BEFORE:
         return side_collect(run, &run->below, seek_below(run, seq), message_cursor_previous);
     case STORE_AFTER:
-        return side_collect(run, &run->above, seek(run, seq < UINT64_MAX ? seq + 1 : seq), message_cursor_next);
+        found = seek(run, seq < UINT64_MAX ? seq + 1 : seq);
+        run->below.more = found && run->cursor.batch && run->cursor.index > 0; /* else it is looked for */
+        return side_collect(run, &run->above, found, message_cursor_next);
     case STORE_AROUND:
         break;
     }
@@ -102,17 +118,33 @@ static void run_choose(struct run *run)
     }
 }
 
+/* The chosen ones in the order of their seqs. */
+static const struct side_entry *run_entry(const struct run *run, size_t index)
+{
+    size_t below = run->below.taken;
+    return index < below ? &run->below.entries[below - 1 - index] : &run->above.entries[index - below];
+}
+
 static void run_add_records(struct run *run)
 {
     struct buffer *records = &run->read->result->records;
     uint32_t field = run->read->op->record_field;
+    size_t count = run->below.taken + run->above.taken;
     buffer_extend(records, run->bytes);
     records->size = 0; /* the memory is there now */
-    for (size_t i = run->below.taken; i > 0; i--) {
-        wire_put_element(records, field, run->below.entries[i - 1].record);
-    }
-    for (size_t i = 0; i < run->above.taken; i++) {
-        wire_put_element(records, field, run->above.entries[i].record);
+    for (size_t i = 0; i < count;) {
+        const struct side_entry *first = run_entry(run, i++);
+        const struct side_entry *last = first;
+        if (!first->whole) {
+            wire_put_element(records, field, first->record);
+            continue;
+        }
+        while (i < count && run_entry(run, i)->whole == first->whole) {
+            last = run_entry(run, i++);
+        }
+        size_t head_size = wire_element_size(field, first->record.size) - first->record.size;
+        const uint8_t *begin = first->record.data - head_size;
+        buffer_append(records, begin, (size_t)(last->record.data - begin) + last->record.size);
     }
 }
 
@@ -136,7 +168,8 @@ static void run_look_beyond(struct run *run)
     enum store_anchor anchor = run->read->op->messages.anchor;
     bool below = run->below.more || run->below.taken < run->below.count;
     bool above = run->above.more || run->above.taken < run->above.count;
-    result->has_more_before = anchor == STORE_AFTER ? seek_below(run, first) : below;
+    result->has_more_before = below || (anchor == STORE_AFTER && seek_below(run, first));
+    run->cursor.peeks = true;
     result->has_more_after = anchor == STORE_BEFORE ? seek(run, last < UINT64_MAX ? last + 1 : last) : above;
 }
 

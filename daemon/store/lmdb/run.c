@@ -10,7 +10,8 @@ enum {
     RUN_MARK = 0,
     RUN_FORM_LZ4 = 1,
     RUN_HEAD_BYTES = 2 + 3 * 10, /* at most: mark, form and three varints */
-    RECORD_SEQ_NUMBER = 1,
+    RUN_TAG = RUN_FIELD << 3 | WIRE_BYTES,
+    RECORD_SEQ_TAG = 1 << 3 | WIRE_VARINT,
 };
 
 bool run_is(struct span value)
@@ -39,9 +40,21 @@ int run_info_get(struct span value, struct run_info *ret)
 /* A message's record begins with its seq. 0: this one does not. */
 static uint64_t record_seq(struct span record)
 {
-    struct wire_field field;
-    bool found = wire_next(&record, &field) == 1 && field.number == RECORD_SEQ_NUMBER && field.type == WIRE_VARINT;
-    return found ? field.value : 0;
+    uint64_t tag, seq;
+    bool found = wire_take_varint(&record, &tag) == 0 && tag == RECORD_SEQ_TAG && wire_take_varint(&record, &seq) == 0;
+    return found ? seq : 0;
+}
+
+/* Takes the next one off the front of the raw bytes. */
+static int record_take(struct span *raw, struct span *ret)
+{
+    uint64_t tag, size;
+    if (wire_take_varint(raw, &tag) || tag != RUN_TAG || wire_take_varint(raw, &size) || size > raw->size) {
+        return -1;
+    }
+    *ret = span_of(raw->data, (size_t)size);
+    *raw = span_of(raw->data + size, raw->size - (size_t)size);
+    return 0;
 }
 
 /* Finds the messages in the raw bytes of a run. */
@@ -49,21 +62,21 @@ static int messages_get(struct span raw, const struct run_info *info, struct run
 {
     uint64_t previous = 0;
     for (size_t i = 0; i < info->count; i++) {
-        struct wire_field field;
-        if (wire_next(&raw, &field) != 1 || field.number != RUN_FIELD || field.type != WIRE_BYTES) {
+        struct span record;
+        if (record_take(&raw, &record)) {
             return -1;
         }
-        uint64_t seq = record_seq(field.bytes);
+        uint64_t seq = record_seq(record);
         if (i == 0 ? seq != info->first_seq : seq <= previous) {
             return -1;
         }
-        messages[i] = (struct run_message){.seq = seq, .record = field.bytes};
+        messages[i] = (struct run_message){.seq = seq, .record = record};
         previous = seq;
     }
     return raw.size == 0 ? 0 : -1;
 }
 
-int run_unpack(const struct run_info *info, struct buffer *raw, struct run_message *messages)
+int run_unpack(const struct run_info *info, uint64_t last_seq, struct buffer *raw, struct run_message *messages)
 {
     assert(info->count <= RUN_MESSAGES_MAX && info->raw_size <= RUN_RAW_MAX);
     uint8_t *bytes = buffer_extend(raw, info->raw_size);
@@ -72,7 +85,8 @@ int run_unpack(const struct run_info *info, struct buffer *raw, struct run_messa
     }
     int size =
         LZ4_decompress_safe((const char *)info->block.data, (char *)bytes, (int)info->block.size, (int)info->raw_size);
-    if (size != (int)info->raw_size || messages_get(span_of(bytes, info->raw_size), info, messages)) {
+    if (size != (int)info->raw_size || messages_get(span_of(bytes, info->raw_size), info, messages) ||
+        (last_seq != 0 && messages[info->count - 1].seq != last_seq)) {
         raw->size -= info->raw_size;
         return -1;
     }

@@ -44,9 +44,10 @@ bool run_is(struct span value);
 int run_info_get(struct span value, struct run_info *ret);
 
 /* Unpacks it: appends the raw bytes to *raw (one growth) and fills messages[], which borrow from raw->data, with
- * info's count. -1 when the bytes are no sound run: wrong sizes, another count, seqs that do not ascend from first_seq,
- * bytes left over; or when memory is short (raw->failed). Then *raw is as long as before. */
-int run_unpack(const struct run_info *info, struct buffer *raw, struct run_message *messages);
+ * info's count. last_seq is what the key says; 0: the key is not known. -1 when the bytes are no sound run: wrong
+ * sizes, another count, seqs that do not ascend from first_seq to last_seq, bytes left over; or when memory is short
+ * (raw->failed). Then *raw is as long as before. */
+int run_unpack(const struct run_info *info, uint64_t last_seq, struct buffer *raw, struct run_message *messages);
 
 /* Packs as many of the messages, whose seqs ascend, as fit a value of RUN_VALUE_BYTES, from the first on; a first that
  * does not fit it alone makes a run of its own, as large as it takes. Writes the value to *out (cleared first) and

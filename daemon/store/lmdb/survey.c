@@ -102,8 +102,7 @@ static bool run_look(struct survey *survey, const struct place *place, uint64_t 
     struct run_message messages[RUN_MESSAGES_MAX];
     struct buffer raw = {0};
     struct run_info info;
-    bool sound = run_info_get(value, &info) == 0 && run_unpack(&info, &raw, messages) == 0 &&
-                 messages[info.count - 1].seq == seq;
+    bool sound = run_info_get(value, &info) == 0 && run_unpack(&info, seq, &raw, messages) == 0;
     if (raw.failed) {
         txn_fail_memory(&survey->txn);
     }

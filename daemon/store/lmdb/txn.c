@@ -165,6 +165,11 @@ bool cursor_seek(struct cursor *cursor, struct span key)
     return cursor_move(cursor, key, MDB_SET_RANGE);
 }
 
+bool cursor_find(struct cursor *cursor, struct span key)
+{
+    return cursor_move(cursor, key, MDB_SET_KEY);
+}
+
 bool cursor_seek_below(struct cursor *cursor, struct span key)
 {
     if (cursor_seek(cursor, key)) {

@@ -95,6 +95,10 @@ bool cursor_seek_below(struct cursor *cursor, struct span key);
 bool cursor_next(struct cursor *cursor);
 bool cursor_previous(struct cursor *cursor);
 
+/* Moves to exactly this key; cheaper than txn_get when it stands on the page where the cursor was before. False: there
+ * is none, and the cursor is nowhere. */
+bool cursor_find(struct cursor *cursor, struct span key);
+
 /* Removes the entry the cursor is at; seek before using the cursor again. */
 void cursor_delete(struct cursor *cursor);
 

@@ -82,6 +82,12 @@ static enum get_result find(struct txn *txn, struct place *place)
     return found ? GET_FOUND : GET_MISSING;
 }
 
+static enum get_result find_near(struct cursor *cursor, struct place *place)
+{
+    struct key key = head_key(place);
+    return cursor_find(cursor, key_span(&key)) ? GET_FOUND : GET_MISSING;
+}
+
 static void create(struct work *work, struct place *place)
 {
     (void)work;
@@ -174,6 +180,7 @@ const struct layout layout_1 = {
     .parse_message = parse_message,
     .parse_recency = parse_recency,
     .find = find,
+    .find_near = find_near,
     .create = create,
     .remove = remove_names,
     .remove_user = remove_names,

@@ -169,6 +169,15 @@ enum get_result layout_2_find(struct txn *txn, struct place *place)
     return number_get(txn, TABLE_2_DATA, key_span(&name), &place->conversation_number);
 }
 
+enum get_result layout_2_find_near(struct cursor *cursor, struct place *place)
+{
+    struct key name = name_key(place->user_number, place->conversation);
+    if (!cursor_find(cursor, key_span(&name))) {
+        return GET_MISSING;
+    }
+    return number_open(cursor->key, cursor->value, &place->conversation_number) ? GET_DAMAGED : GET_FOUND;
+}
+
 void layout_2_create(struct work *work, struct place *place)
 {
     enum get_result user = number_get(&work->txn, TABLE_2_USERS, place->user, &place->user_number);

@@ -16,6 +16,7 @@ int layout_2_parse_message(struct span key, struct span prefix, uint64_t *ret_se
 int layout_2_parse_recency(struct span key, struct span prefix, int64_t *ret_activity_us,
                            struct span *ret_conversation);
 enum get_result layout_2_find(struct txn *txn, struct place *place);
+enum get_result layout_2_find_near(struct cursor *cursor, struct place *place);
 void layout_2_create(struct work *work, struct place *place);
 void layout_2_remove_user(struct work *work, const struct place *place);
 void layout_2_remove_names(struct work *work, const struct place *place);
@@ -34,8 +35,8 @@ bool layout_2_next_user(struct txn *txn, struct span after, struct key *ret_user
     .recency_key = layout_2_recency_key, .conversation_prefix = layout_2_conversation_prefix,                          \
     .add_seq = key_add_number, .recency_prefix = layout_2_recency_prefix, .user_prefix = layout_2_user_prefix,         \
     .parse_message = layout_2_parse_message, .parse_recency = layout_2_parse_recency, .find = layout_2_find,           \
-    .create = layout_2_create, .remove = layout_2_remove_names, .remove_user = layout_2_remove_user,                   \
-    .next_conversation = layout_2_next_conversation, .next_user = layout_2_next_user,                                  \
-    .next_content = layout_2_next_content
+    .find_near = layout_2_find_near, .create = layout_2_create, .remove = layout_2_remove_names,                       \
+    .remove_user = layout_2_remove_user, .next_conversation = layout_2_next_conversation,                              \
+    .next_user = layout_2_next_user, .next_content = layout_2_next_content
 
 #endif
