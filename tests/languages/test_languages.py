@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from daemon import SOURCE_DIR, TIMEOUT, Daemon, run
@@ -49,12 +50,16 @@ class Caller:
         return call["id"]
 
     def end(self, call):
+        hanging = threading.Timer(TIMEOUT, self.process.kill)
+        hanging.daemon = True
+        hanging.start()
         while call not in self.early:
             line = self.process.stdout.readline()
             if not line:
-                raise RuntimeError("the caller ended")
+                raise RuntimeError("the caller has ended, or had to be")
             result = json.loads(line)
             self.early[result["id"]] = result
+        hanging.cancel()
         return self.early.pop(call)
 
     def call(self, method, request, **options):
