@@ -14,7 +14,8 @@ async def answer(chatlogd, call):
     options = {"timeout": call["timeout_ms"] / 1000} if "timeout_ms" in call else {}
     try:
         reply = await chatlogd.call(request, getattr(module, call["method"] + "Response"),
-                                    request_id=call.get("request_id", ""), **options)
+                                    request_id=call.get("request_id", ""),
+                                    traceparent=call.get("traceparent", ""), **options)
         result = {"reply": MessageToDict(reply)}
     except ChatlogError as error:
         result = {"error": {"code": error.code, "reason": error.reason, "message": error.message,

@@ -9,6 +9,7 @@ interface Call {
   method: string;
   request: JsonValue;
   request_id?: string;
+  traceparent?: string;
   timeout_ms?: number;
 }
 
@@ -16,7 +17,7 @@ async function answer(chatlogd: Chatlogd, call: Call): Promise<object> {
   const method = HistoryService.methods.find((each) => each.name === call.method) as DescMethodUnary<DescMessage>;
   try {
     const reply = await chatlogd.call(method, fromJson(method.input, call.request),
-      { requestId: call.request_id, timeoutMs: call.timeout_ms });
+      { requestId: call.request_id, traceparent: call.traceparent, timeoutMs: call.timeout_ms });
     return { id: call.id, reply: toJson(method.output, reply) };
   } catch (error) {
     if (!(error instanceof ChatlogError)) throw error;

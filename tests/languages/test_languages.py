@@ -165,6 +165,13 @@ class Statements:
         self.assert_error(caller.call("AppendMessages", turn("two"), request_id="update-19"),
                           "INVALID_ARGUMENT", "REQUEST_ID_REUSED")
 
+    def test_a_place_in_a_trace_reaches_the_daemon(self):
+        caller = self.start()
+        trace = f"00-{'1' * 32}-{'2' * 16}-01"
+        self.assertIn("reply", caller.call("AppendMessages", turn("x"), traceparent=trace))
+        self.assert_error(caller.call("AppendMessages", turn("x"), traceparent="nonsense"),
+                          "INVALID_ARGUMENT", "FIELD_INVALID")
+
     def test_a_token_opens_its_users_conversations_and_no_others(self):
         key = f"{self.daemon.directory}/key"
         with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
