@@ -73,9 +73,9 @@ class Chatlogd:
                                {"limit": str(self.max_bytes)})
         unanswered, refused, why = 0, None, "it is still waited for"
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 for attempt in itertools.count():
-                    pause = min(0.02 * 2**attempt, 1.0)
+                    pause = min(0.02 * 2 ** min(attempt, 6), 1.0)
                     unanswered += 1
                     try:
                         response = await self._exchange(body)
@@ -92,7 +92,10 @@ class Chatlogd:
                         if "retry_delay_ms" not in refused.details:
                             raise refused
                         pause = max(pause, int(refused.details["retry_delay_ms"]) / 1000)
-                    await asyncio.sleep(pause * random.uniform(1, 1.5))
+                    pause *= random.uniform(1, 1.5)
+                    if asyncio.get_running_loop().time() + pause >= (limit.when() or 0):
+                        raise TimeoutError
+                    await asyncio.sleep(pause)
         except TimeoutError as error:
             if refused and not unanswered:
                 raise refused from error
