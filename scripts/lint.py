@@ -253,10 +253,10 @@ def unregistered_test(tree):
         if re.fullmatch(r"tests/(unit|store|integration)/.+\.c", path) and not is_test:
             yield path, 1, "tests/CMakeLists.txt takes only test_*.c from here; helpers go to tests/support"
         is_found = re.fullmatch(r"tests/((unit|store|integration|identity|migration)/\w+\.c|"
-                                r"(cli|migration|fault|system)/\w+\.py)", path)
+                                r"(cli|migration|fault|system)/\w+\.py|languages/test_languages\.py)", path)
         if is_test and not is_found:
             yield path, 1, "tests/CMakeLists.txt does not find a test here"
-        is_python = folder in ("tests/cli", "tests/migration", "tests/fault", "tests/system") and name.endswith(".py")
+        is_python = re.fullmatch(r"tests/(cli|migration|fault|system|languages)", folder) and name.endswith(".py")
         if is_python and not is_test and "    def test_" in text:
             yield path, 1, "CMakeLists.txt takes only test_*.py from here"
         for match in re.finditer(r"^(?:static )?void (\w+)\(void \*\*\w+\)\n\{", text, re.MULTILINE):
@@ -342,13 +342,21 @@ def unknown_metric(tree):
                     yield path, line_of(text, match.start()), f"{match.group()}: {METRICS_LIST} has no such metric"
 
 
-def example_block(tree):
-    return ["```c"] + tree.get("client/example/example.c", "").rstrip("\n").split("\n") + ["```"]
+def example_block(tree, path="client/example/example.c", language="c"):
+    return ["```" + language] + tree.get(path, "").rstrip("\n").split("\n") + ["```"]
+
+
+def python_block(tree):
+    return example_block(tree, "client/example/python/example.py", "python")
+
+
+def typescript_block(tree):
+    return example_block(tree, "client/example/typescript/example.ts", "typescript")
 
 
 # Block of the README -> what it is made from.
 BLOCKS = {"reasons": reasons_block, "limits": limits_block, "events": events_block, "metrics": metrics_block,
-          "example": example_block}
+          "example": example_block, "python": python_block, "typescript": typescript_block}
 
 
 def readme_with_blocks(tree):

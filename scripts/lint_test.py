@@ -34,6 +34,16 @@ README = """# x
 int main(void);
 ```
 <!-- /example -->
+<!-- python -->
+```python
+import asyncio
+```
+<!-- /python -->
+<!-- typescript -->
+```typescript
+const a = 1;
+```
+<!-- /typescript -->
 """
 README_SOURCES = {
     "daemon/base/error.h": '#define ERROR_REASONS(X) \\\n    X(QUEUE_FULL, RESOURCE_EXHAUSTED, "too many; retry")\n',
@@ -46,6 +56,8 @@ README_SOURCES = {
         "/* X(name, type, unit, help) */\n"
         '    X(users, gauge, one, "Users.") \\\n    X(requests_total, counter, method code, "Requests.")\n'),
     "client/example/example.c": "/* Example. */\nint main(void);\n",
+    "client/example/python/example.py": "import asyncio\n",
+    "client/example/typescript/example.ts": "const a = 1;\n",
 }
 
 
