@@ -21,3 +21,8 @@ int64_t clock_monotonic_us(void)
 {
     return clock_read(CLOCK_MONOTONIC);
 }
+
+int64_t clock_thread_us(void)
+{
+    return clock_read(CLOCK_THREAD_CPUTIME_ID);
+}

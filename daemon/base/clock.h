@@ -1,4 +1,4 @@
-/* The two clocks: one for what people read, one for deadlines. Both in microseconds. */
+/* The clocks: one for what people read, one for deadlines, one for work. All in microseconds. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
@@ -11,5 +11,8 @@ int64_t clock_wall_us(void);
 
 /* Since some moment before the process began. Never jumps. */
 int64_t clock_monotonic_us(void);
+
+/* What the calling thread has used of processors since it began. */
+int64_t clock_thread_us(void);
 
 #endif

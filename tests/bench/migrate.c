@@ -1,18 +1,18 @@
 /* chatlog_bench_migrate: what a migration from an older layout costs, and what clients notice of it. Makes data of it
- * in a scratch directory, measures $CHATLOGD on it while it holds and while it migrates, and prints a table beside the
- * goals. Removes what it made. */
-#include "bench/paced.h"
-#include "bench/watched.h"
+ * in a scratch directory, lets $CHATLOGD migrate a copy with nothing else to do, and then the data itself, share by
+ * share: before each it is measured under the same load while it holds and while it migrates, so that both see the same
+ * data and the same machine. Prints a table beside the goals. Removes what it made. */
+#include "bench/migrate_table.h"
 
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -20,7 +20,7 @@ enum {
     OUTPUT_BYTES = 65536,
     MESSAGE_FILE_BYTES = 800, /* of a message in a data file, at most: for the look at the disk */
     FILES = 3,                /* such files at once: source, copy, what a migration adds */
-    QUIET_SECONDS = 10,       /* of the load while nothing migrates */
+    WINDOW_LOOK_US = 100000,
     MIB = 1024 * 1024,
 };
 
@@ -28,36 +28,21 @@ struct settings {
     uint64_t messages;
     unsigned long from; /* layout */
     const char *directory;
-    double quiet_seconds;
+    double seconds; /* of a window */
+    size_t windows;
     bool compact;
-};
-
-/* What is measured. */
-struct report {
-    unsigned long from;
-    uint64_t conversations;
-    uint64_t messages;
-    double hold_ready_ms;
-    double ready_ms;
-    double loaded_ready_ms;
-    uint64_t anonymous_kib; /* of a daemon that holds, at its largest under the load */
-    double seconds;         /* of the migration with the daemon idle */
-    double loaded_seconds;
-    struct watched_result idle;
-    struct watched_result loaded;
-    struct paced_result quiet;
-    struct paced_result busy;
-    double predicted_seconds; /* by --dry-run; 0: it said nothing */
-    double predicted_bytes;
 };
 
 static void usage(FILE *out)
 {
-    fputs("usage: chatlog_bench_migrate [--messages N] [--from LAYOUT] [--directory DIR] [--seconds S] [--compact]\n\n"
+    fputs("usage: chatlog_bench_migrate [--messages N] [--from LAYOUT] [--directory DIR] [--windows N] [--seconds S]\n"
+          "                             [--compact]\n\n"
           "  --messages N     of the data that is migrated, 1000 to 1000000000; default 1000000\n"
           "  --from LAYOUT    that the data is in, older than the newest; default 1\n"
           "  --directory DIR  where the data is made, and removed again; default /var/tmp\n"
-          "  --seconds S      of the load on the daemon that holds; default 10\n"
+          "  --windows N      pairs of windows in which the daemon is under load, holding and migrating; 1 to 20,\n"
+          "                   default 6\n"
+          "  --seconds S      of a window, at most; default 10\n"
           "  --compact        packs the data with mdb_copy -c (lmdb-utils) first, so that its file has no free room\n",
           out);
 }
@@ -68,11 +53,11 @@ static struct settings settings_parse(int count, char **arguments)
                                             {"from", required_argument, NULL, 'f'},
                                             {"directory", required_argument, NULL, 'd'},
                                             {"seconds", required_argument, NULL, 's'},
+                                            {"windows", required_argument, NULL, 'w'},
                                             {"compact", no_argument, NULL, 'c'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    struct settings settings = {
-        .messages = 1000000, .from = 1, .directory = "/var/tmp", .quiet_seconds = QUIET_SECONDS};
+    struct settings settings = {.messages = 1000000, .from = 1, .directory = "/var/tmp", .windows = 6, .seconds = 10};
     int option;
     while ((option = getopt_long(count, arguments, "", options, NULL)) != -1) {
         switch (option) {
@@ -86,7 +71,10 @@ static struct settings settings_parse(int count, char **arguments)
             settings.directory = optarg;
             break;
         case 's':
-            settings.quiet_seconds = strtod(optarg, NULL);
+            settings.seconds = strtod(optarg, NULL);
+            break;
+        case 'w':
+            settings.windows = strtoull(optarg, NULL, 10);
             break;
         case 'c':
             settings.compact = true;
@@ -97,7 +85,8 @@ static struct settings settings_parse(int count, char **arguments)
         }
     }
     if (settings.messages < 1000 || settings.messages > 1000000000 || settings.from < 1 || settings.from > 99 ||
-        strlen(settings.directory) > 100 || !(settings.quiet_seconds > 0 && settings.quiet_seconds <= 3600)) {
+        strlen(settings.directory) > 100 || !(settings.seconds > 0 && settings.seconds <= 600) ||
+        settings.windows < 1 || settings.windows > MIGRATE_WINDOWS_MAX) {
         usage(stderr);
         exit(64);
     }
@@ -138,7 +127,7 @@ static double number_behind(const char *output, const char *word)
     return at ? strtod(at + strlen(word), NULL) : 0;
 }
 
-static void history_make(const struct settings *settings, const char *data, struct report *report)
+static void history_make(const struct settings *settings, const char *data, struct migrate_report *report)
 {
     static char output[OUTPUT_BYTES];
     char messages[32];
@@ -151,19 +140,7 @@ static void history_make(const struct settings *settings, const char *data, stru
     report->from = settings->from;
 }
 
-/* The load on a daemon that leaves the data as it is: what the others are compared with. */
-static void quiet_measure(const struct settings *settings, const char *data, struct report *report)
-{
-    struct watched *watched = watched_start(data, "hold");
-    report->hold_ready_ms = watched_ready_ms(watched);
-    struct paced *paced = paced_start(watched_url(watched), report->conversations);
-    usleep((useconds_t)(settings->quiet_seconds * 1e6));
-    report->quiet = paced_stop(paced);
-    report->anonymous_kib = watched_look(watched).anonymous_peak_kib;
-    watched_stop(watched);
-}
-
-static void forecast_take(const char *data, struct report *report)
+static void forecast_take(const char *data, struct migrate_report *report)
 {
     static char output[OUTPUT_BYTES];
     must_run((const char *const[]){getenv("CHATLOGD"), "migrate", "--dry-run", "--data-dir", data, NULL}, output);
@@ -171,122 +148,105 @@ static void forecast_take(const char *data, struct report *report)
     report->predicted_bytes = number_behind(output, ", at most ") * MIB;
 }
 
-/* Lets it migrate; returns how long that took. */
-static double migration_wait(struct watched *watched, uint64_t *ret_messages)
+static void idle_measure(const char *data, struct migrate_report *report)
 {
     struct chatlog_migration migration;
-    if (!watched_wait_migrated(watched, &migration)) {
-        exit(1);
-    }
-    double seconds = (double)(migration.finish_time_us - migration.start_time_us) / 1e6;
-    *ret_messages = migration.messages_moved;
-    chatlog_migration_free(&migration);
-    return seconds;
-}
-
-static void idle_measure(const char *data, struct report *report)
-{
     struct watched *watched = watched_start(data, "auto");
     report->ready_ms = watched_ready_ms(watched);
-    report->seconds = migration_wait(watched, &report->messages);
+    if (!watched_wait_moved(watched, UINT64_MAX, &migration)) {
+        exit(1);
+    }
+    report->seconds = (double)(migration.finish_time_us - migration.start_time_us) / 1e6;
+    report->messages = migration.messages_moved;
+    chatlog_migration_free(&migration);
     report->idle = watched_look(watched);
     watched_stop(watched);
 }
 
-static void loaded_measure(const char *data, struct report *report)
+static double now_seconds(void)
 {
-    uint64_t messages;
-    struct watched *watched = watched_start(data, "auto");
-    report->loaded_ready_ms = watched_ready_ms(watched);
-    struct paced *paced = paced_start(watched_url(watched), report->conversations);
-    report->loaded_seconds = migration_wait(watched, &messages);
-    report->busy = paced_stop(paced);
-    report->loaded = watched_look(watched);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* How many messages have been moved; UINT64_MAX when all are. */
+static uint64_t moved_count(struct watched *watched)
+{
+    struct chatlog_migration migration;
+    if (!watched_wait_moved(watched, 0, &migration)) {
+        exit(1);
+    }
+    uint64_t moved = migration.state == CHATLOG_MIGRATION_NONE ? UINT64_MAX : migration.messages_moved;
+    chatlog_migration_free(&migration);
+    return moved;
+}
+
+/* The load on a daemon for a while, or until it has nothing left to move. */
+static void window_run(const struct settings *settings, struct watched *watched, size_t number,
+                       struct migrate_report *report, struct migrate_load *load)
+{
+    bool moves = load == &report->moving;
+    load->ready_ms = watched_ready_ms(watched) > load->ready_ms ? watched_ready_ms(watched) : load->ready_ms;
+    struct paced *paced = paced_start(watched_url(watched), report->conversations, number);
+    double began = now_seconds();
+    uint64_t first = moves ? moved_count(watched) : 0;
+    uint64_t last = first;
+    double passed = 0;
+    while (passed < settings->seconds && last != UINT64_MAX) {
+        usleep(WINDOW_LOOK_US);
+        last = moves ? moved_count(watched) : 0;
+        passed = now_seconds() - began;
+    }
+    struct paced_result result = paced_stop(paced);
+    if (moves && first != UINT64_MAX) {
+        report->loaded_messages += (last == UINT64_MAX ? report->messages : last) - first;
+        report->loaded_seconds += passed;
+    }
+    load->reads_p99_us[number] = paced_at(&result.reads, 0.99);
+    paced_add(&load->all, &result);
+}
+
+static void seen_add(struct watched_result *total, const struct watched_result *more)
+{
+    uint64_t first = total->file_first_bytes ? total->file_first_bytes : more->file_first_bytes;
+    uint64_t file = total->file_peak_bytes;
+    uint64_t memory = total->anonymous_peak_kib;
+    *total = *more;
+    total->file_first_bytes = first;
+    total->file_peak_bytes = file > more->file_peak_bytes ? file : more->file_peak_bytes;
+    total->anonymous_peak_kib = memory > more->anonymous_peak_kib ? memory : more->anonymous_peak_kib;
+}
+
+/* A pair of windows; then it migrates up to the share of the next one with nothing else to do. */
+static bool pair_run(const struct settings *settings, const char *data, size_t number, struct migrate_report *report)
+{
+    struct chatlog_migration migration;
+    struct watched *watched = watched_start(data, "hold");
+    window_run(settings, watched, number, report, &report->held);
+    struct watched_result seen = watched_look(watched);
+    seen_add(&report->held.seen, &seen);
     watched_stop(watched);
+    watched = watched_start(data, "auto");
+    window_run(settings, watched, number, report, &report->moving);
+    uint64_t share = number + 1 < settings->windows ? report->messages / settings->windows * (number + 1) : UINT64_MAX;
+    if (!watched_wait_moved(watched, share, &migration)) {
+        exit(1);
+    }
+    bool more = migration.state != CHATLOG_MIGRATION_NONE;
+    chatlog_migration_free(&migration);
+    seen = watched_look(watched);
+    seen_add(&report->moving.seen, &seen);
+    watched_stop(watched);
+    return more;
 }
 
-/* ---- The table ---- */
-
-static void row(const char *what, const char *goal, bool met, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void row(const char *what, const char *goal, bool met, const char *format, ...)
+static void loaded_measure(const struct settings *settings, const char *data, struct migrate_report *report)
 {
-    char measured[128];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(measured, sizeof(measured), format, arguments);
-    va_end(arguments);
-    printf("%-46s %-26s %-38s %s\n", what, goal, measured, met ? "met" : "MISSED");
-}
-
-static double peak_ratio(const struct watched_result *seen)
-{
-    uint64_t larger = seen->file_first_bytes > seen->file_last_bytes ? seen->file_first_bytes : seen->file_last_bytes;
-    return (double)seen->file_peak_bytes / (double)larger;
-}
-
-static void file_row(const char *what, const struct watched_result *seen)
-{
-    double ratio = peak_ratio(seen);
-    row(what, "<= 1.10 x", ratio <= 1.10, "%.3f x (%.0f, %.0f, %.0f MB)", ratio, (double)seen->file_first_bytes / 1e6,
-        (double)seen->file_peak_bytes / 1e6, (double)seen->file_last_bytes / 1e6);
-}
-
-static void memory_row(const char *what, const struct watched_result *seen, uint64_t before_kib)
-{
-    double mib = ((double)seen->anonymous_peak_kib - (double)before_kib) / 1024;
-    row(what, "<= 32 MiB", mib <= 32, "%.1f MiB", mib);
-}
-
-static void latency_rows(const struct report *report)
-{
-    const struct paced_latency *quiet = &report->quiet.reads;
-    const struct paced_latency *busy = &report->busy.reads;
-    row("newest 50, p99, migrating / held", "<= 1.25 x (goal 1.1 x)", busy->p99_us <= 1.25 * quiet->p99_us,
-        "%.2f x (%.0f / %.0f us)", busy->p99_us / quiet->p99_us, busy->p99_us, quiet->p99_us);
-    printf("%-46s %-26s %.2f x (%.0f / %.0f us)\n", "newest 50, p50, migrating / held", "",
-           busy->p50_us / quiet->p50_us, busy->p50_us, quiet->p50_us);
-    quiet = &report->quiet.appends;
-    busy = &report->busy.appends;
-    row("append, p99, migrating - held", "<= 20 ms more", busy->p99_us - quiet->p99_us <= 20000,
-        "%.1f ms more (%.1f, %.1f)", (busy->p99_us - quiet->p99_us) / 1e3, busy->p99_us / 1e3, quiet->p99_us / 1e3);
-    printf("%-46s %-26s %.1f ms (held %.1f)\n", "append, longest while migrating", "goal 50 ms", busy->max_us / 1e3,
-           quiet->max_us / 1e3);
-}
-
-static void forecast_rows(const struct report *report)
-{
-    double time = report->predicted_seconds / report->seconds;
-    double space = report->predicted_bytes / (double)report->idle.file_peak_bytes;
-    row("--dry-run: seconds, predicted / real", "within 20 %", time >= 0.8 && time <= 1.2, "%.2f (%.1f / %.1f s)", time,
-        report->predicted_seconds, report->seconds);
-    row("--dry-run: largest file, predicted / real", "within 20 %", space >= 0.8 && space <= 1.2,
-        "%.2f (%.0f / %.0f MB)", space, report->predicted_bytes / 1e6, (double)report->idle.file_peak_bytes / 1e6);
-}
-
-static void report_print(const struct report *report)
-{
-    double rate = (double)report->messages / report->seconds;
-    printf("\n%" PRIu64 " messages in %" PRIu64 " conversations, layout %lu; load: %d reads and %d appends a second\n"
-           "(held: %zu and %zu, migrating: %zu and %zu)\n\n",
-           report->messages, report->conversations, report->from, PACED_READS, PACED_APPENDS, report->quiet.reads.count,
-           report->quiet.appends.count, report->busy.reads.count, report->busy.appends.count);
-    row("exec to first answer, migration due", "<= 1,000 ms",
-        report->ready_ms <= 1000 && report->loaded_ready_ms <= 1000, "%.0f and %.0f ms (held: %.0f)", report->ready_ms,
-        report->loaded_ready_ms, report->hold_ready_ms);
-    row("messages a second, daemon idle", ">= 500,000", rate >= 500000, "%.0f (%.2f s)", rate, report->seconds);
-    printf("%-46s %-26s %.0f (%.2f s)\n", "messages a second, under load", "",
-           (double)report->messages / report->loaded_seconds, report->loaded_seconds);
-    file_row("peak file / larger of both, idle", &report->idle);
-    file_row("peak file / larger of both, under load", &report->loaded);
-    latency_rows(report);
-    memory_row("extra RssAnon, idle", &report->idle, report->anonymous_kib);
-    memory_row("extra RssAnon, under load", &report->loaded, report->anonymous_kib);
-    forecast_rows(report);
-    if (report->quiet.errors + report->busy.errors > 0) {
-        printf("%" PRIu64 " requests failed: %s%s\n", report->quiet.errors + report->busy.errors,
-               report->quiet.first_error, report->busy.first_error);
+    bool more = true;
+    while (more) {
+        fprintf(stderr, "bench: window %zu of %zu\n", report->windows + 1, settings->windows);
+        more = pair_run(settings, data, report->windows++, report);
     }
 }
 
@@ -316,13 +276,12 @@ static void compact(const char *data, const char *scratch)
 static int measure(const struct settings *settings, const char *scratch)
 {
     static char output[OUTPUT_BYTES];
-    struct report report = {0};
+    struct migrate_report report = {0};
     char source[PATH_BYTES];
     char copy[PATH_BYTES];
     snprintf(source, sizeof(source), "%s/source", scratch);
     snprintf(copy, sizeof(copy), "%s/copy", scratch);
     history_make(settings, source, &report);
-    quiet_measure(settings, source, &report);
     if (settings->compact) {
         compact(source, copy);
     }
@@ -331,8 +290,10 @@ static int measure(const struct settings *settings, const char *scratch)
     must_run((const char *const[]){"sync", NULL}, output);
     idle_measure(copy, &report);
     must_run((const char *const[]){"rm", "-r", copy, NULL}, output);
-    loaded_measure(source, &report);
-    report_print(&report);
+    loaded_measure(settings, source, &report);
+    migrate_table_print(&report);
+    paced_result_free(&report.held.all);
+    paced_result_free(&report.moving.all);
     return 0;
 }
 

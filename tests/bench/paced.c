@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { LATENCIES_MAX = 1 << 21, NEWEST = 50, SECOND_NS = 1000000000 };
+enum { LATENCIES_MAX = 1 << 18, NEWEST = 50, SECOND_NS = 1000000000 };
 
 /* One of the two clients. */
 struct pacer {
@@ -25,6 +25,7 @@ struct pacer {
 
 struct paced {
     uint64_t conversations;
+    uint64_t seed;
     atomic_bool stopped;
     struct pacer reader;
     struct pacer appender;
@@ -88,7 +89,8 @@ static void *pacer_run(void *arg)
     struct pacer *pacer = arg;
     const int64_t interval = SECOND_NS / pacer->per_second;
     int64_t due = now_ns();
-    for (uint64_t number = pacer->per_second; !atomic_load(&pacer->paced->stopped); number++) {
+    uint64_t number = (pacer->paced->seed << 32) + ((uint64_t)pacer->per_second << 22);
+    for (; !atomic_load(&pacer->paced->stopped); number++) {
         struct chatlog_error error;
         int64_t begun = due;
         due += interval;
@@ -121,13 +123,14 @@ static void pacer_start(struct pacer *pacer, const char *url)
     }
 }
 
-struct paced *paced_start(const char *url, uint64_t conversations)
+struct paced *paced_start(const char *url, uint64_t conversations, uint64_t seed)
 {
     struct paced *paced = calloc(1, sizeof(*paced));
     if (!paced) {
         give_up("out of memory");
     }
     paced->conversations = conversations;
+    paced->seed = seed;
     pthread_mutex_init(&paced->mutex, NULL);
     paced->reader = (struct pacer){.paced = paced, .request = newest_read, .per_second = PACED_READS};
     paced->appender = (struct pacer){.paced = paced, .request = one_append, .per_second = PACED_APPENDS};
@@ -148,14 +151,7 @@ static struct paced_latency pacer_end(struct pacer *pacer)
     pthread_join(pacer->thread, NULL);
     chatlog_close(pacer->client);
     qsort(pacer->latencies, pacer->count, sizeof(*pacer->latencies), latency_order);
-    struct paced_latency latency = {.count = pacer->count};
-    if (pacer->count > 0) {
-        latency.p50_us = (double)pacer->latencies[pacer->count / 2];
-        latency.p99_us = (double)pacer->latencies[pacer->count * 99 / 100];
-        latency.max_us = (double)pacer->latencies[pacer->count - 1];
-    }
-    free(pacer->latencies);
-    return latency;
+    return (struct paced_latency){pacer->latencies, pacer->count};
 }
 
 struct paced_result paced_stop(struct paced *paced)
@@ -169,4 +165,43 @@ struct paced_result paced_stop(struct paced *paced)
     pthread_mutex_destroy(&paced->mutex);
     free(paced);
     return result;
+}
+
+double paced_at(const struct paced_latency *latency, double share)
+{
+    if (latency->count == 0) {
+        return 0;
+    }
+    size_t at = (size_t)(share * (double)latency->count);
+    return (double)latency->sorted_us[at < latency->count ? at : latency->count - 1];
+}
+
+static void latency_add(struct paced_latency *total, const struct paced_latency *more)
+{
+    size_t count = total->count + more->count;
+    float *both = realloc(total->sorted_us, (count + 1) * sizeof(*both));
+    if (!both) {
+        give_up("out of memory");
+    }
+    memcpy(both + total->count, more->sorted_us, more->count * sizeof(*both));
+    qsort(both, count, sizeof(*both), latency_order);
+    *total = (struct paced_latency){both, count};
+}
+
+void paced_add(struct paced_result *total, struct paced_result *more)
+{
+    latency_add(&total->reads, &more->reads);
+    latency_add(&total->appends, &more->appends);
+    if (total->errors == 0) {
+        memcpy(total->first_error, more->first_error, sizeof(total->first_error));
+    }
+    total->errors += more->errors;
+    paced_result_free(more);
+}
+
+void paced_result_free(struct paced_result *result)
+{
+    free(result->reads.sorted_us);
+    free(result->appends.sorted_us);
+    *result = (struct paced_result){0};
 }

@@ -7,12 +7,11 @@
 
 enum { PACED_READS = 400, PACED_APPENDS = 100 }; /* in a second */
 
-/* Of one kind of request, in microseconds. One that had to wait for the one before it counts from when it was due. */
+/* Of one kind of request, each in microseconds. One that had to wait for the one before it counts from when it was
+ * due. */
 struct paced_latency {
+    float *sorted_us;
     size_t count;
-    double p50_us;
-    double p99_us;
-    double max_us;
 };
 
 struct paced_result {
@@ -24,11 +23,18 @@ struct paced_result {
 
 struct paced;
 
-/* Begins on the conversations of support/history.h with numbers below `conversations`. Ends the program when it
- * cannot. */
-struct paced *paced_start(const char *url, uint64_t conversations);
+/* Begins on the conversations of support/history.h with numbers below `conversations`; no two seeds ask for the same
+ * ones. Ends the program when it cannot. */
+struct paced *paced_start(const char *url, uint64_t conversations, uint64_t seed);
 
-/* Ends it and frees it. */
+/* Ends it and frees it. The result is to be freed, or given to paced_add. */
 struct paced_result paced_stop(struct paced *paced);
+
+/* The time that this share of the requests was not slower than: 0.99, or 1 for the slowest. 0 when there is none. */
+double paced_at(const struct paced_latency *latency, double share);
+
+/* Adds what another load measured, and frees that. */
+void paced_add(struct paced_result *total, struct paced_result *more);
+void paced_result_free(struct paced_result *result);
 
 #endif

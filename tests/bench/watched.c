@@ -161,7 +161,7 @@ double watched_ready_ms(const struct watched *watched)
     return watched->ready_ms;
 }
 
-bool watched_wait_migrated(struct watched *watched, struct chatlog_migration *ret)
+bool watched_wait_moved(struct watched *watched, uint64_t messages, struct chatlog_migration *ret)
 {
     for (;;) {
         struct chatlog_error error;
@@ -169,7 +169,7 @@ bool watched_wait_migrated(struct watched *watched, struct chatlog_migration *re
             fprintf(stderr, "bench: %s\n", error.message);
             return false;
         }
-        if (ret->state == CHATLOG_MIGRATION_NONE) {
+        if (ret->state == CHATLOG_MIGRATION_NONE || ret->messages_moved >= messages) {
             return true;
         }
         if (ret->state != CHATLOG_MIGRATION_MOVING) {

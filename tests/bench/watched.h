@@ -16,8 +16,9 @@ const char *watched_url(const struct watched *watched);
 /* From just before exec to the first answer. */
 double watched_ready_ms(const struct watched *watched);
 
-/* Waits until the migration is done; false when it stopped in another way, which is then told on standard error. */
-bool watched_wait_migrated(struct watched *watched, struct chatlog_migration *ret);
+/* Waits until this many messages were moved, or the migration is done. False: it stopped in another way, which is then
+ * told on standard error. */
+bool watched_wait_moved(struct watched *watched, uint64_t messages, struct chatlog_migration *ret);
 
 /* What was seen every 50 ms since the start: of the data file its size, or its blocks on the disk if those are more. */
 struct watched_result {

@@ -20,8 +20,8 @@ enum migration_state { MIGRATION_NONE, MIGRATION_MOVING, MIGRATION_HALTED };
 enum {
     MIGRATE_ATTEMPTS_MAX = 3,      /* failures without a record moved in between, until HALTED */
     MIGRATE_RECORDS_MAX = 1 << 20, /* of a slice, when nothing else is asked for: its time ends it before */
-    /* Of records moved by a slice beside live changes: some 700 pages change, so that its commit is short too. */
-    MIGRATE_SLICE_BYTES = 1024 * 1024,
+    /* Of records moved by a slice beside live changes: some 200 pages change, so that its commit is short too. */
+    MIGRATE_SLICE_BYTES = 256 * 1024,
 };
 
 /* A pass that can be run. Every pair of layouts is one pass. */

@@ -9,9 +9,11 @@
 
 enum {
     SLICE_IDLE_US = 40 * CLOCK_MILLISECOND_US, /* an operation that comes ends it before */
-    SLICE_IDLE_TIMES = 8,                      /* the bytes of a busy one */
-    SLICE_BUSY_US = CLOCK_MILLISECOND_US / 2,  /* its commit takes the processor as long again, and does not yield */
-    BUSY_REST = 4,                             /* times as long as the slice took: a fifth of the time */
+    SLICE_IDLE_TIMES = 32,                     /* the bytes of a busy one */
+    /* It yields every few records, its commit does not, and takes half a millisecond of a processor whatever is in it:
+     * few long slices disturb less than many short ones. */
+    SLICE_BUSY_US = 2 * CLOCK_MILLISECOND_US,
+    BUSY_REST = 6, /* times what a slice took of a processor, until the next: a seventh of one */
     WAIT_US = 20 * CLOCK_MILLISECOND_US,
     PAUSE_US = CLOCK_SECOND_US,
     LINE_US = 10 * CLOCK_SECOND_US,
@@ -153,8 +155,9 @@ int64_t migrate_driver_wait(const struct migrate_driver *driver)
     return wait > 0 ? wait : 0;
 }
 
-struct migrate_budget migrate_driver_budget(const struct migrate_driver *driver, bool busy)
+struct migrate_budget migrate_driver_budget(struct migrate_driver *driver, bool busy)
 {
+    driver->used_us = clock_thread_us();
     return (struct migrate_budget){
         .records = driver->config.slice_records ? driver->config.slice_records : MIGRATE_RECORDS_MAX,
         .bytes = busy ? driver->slice_bytes : SLICE_IDLE_TIMES * driver->slice_bytes,
@@ -180,7 +183,7 @@ static void rate_update(struct migrate_driver *driver, int64_t now)
 }
 
 void migrate_driver_moved(struct migrate_driver *driver, enum migrate_result result,
-                          const struct migration_entry *entry, int64_t begun_us, bool busy)
+                          const struct migration_entry *entry, bool busy)
 {
     int64_t now = clock_monotonic_us();
     bool paused = driver->shown.state == STORE_MIGRATION_PAUSED;
@@ -203,7 +206,7 @@ void migrate_driver_moved(struct migrate_driver *driver, enum migrate_result res
         tell_progress(driver);
         driver->next_line_us = now + LINE_US;
     }
-    driver->next_us = busy ? now + BUSY_REST * (now - begun_us) : now;
+    driver->next_us = busy ? now + BUSY_REST * (clock_thread_us() - driver->used_us) : now;
     if (result == MIGRATE_WAITS) {
         driver->next_us = now + WAIT_US;
     }

@@ -1,6 +1,6 @@
 /* When the writer's thread moves the next slice of a migration, and what is told of it: full speed while there is
- * nothing else to do, a fifth of the time otherwise; paused while there is no room; halted when it fails again and
- * again. Knows no record; the writer runs the slices. */
+ * nothing else to do, a seventh of one processor otherwise; paused while there is no room; halted when it fails again
+ * and again. Knows no record; the writer runs the slices. */
 #ifndef STORE_LMDB_MIGRATE_DRIVER_H
 #define STORE_LMDB_MIGRATE_DRIVER_H
 
@@ -24,6 +24,7 @@ struct migrate_driver {
     bool to_begin;                /* then: the data has an older layout and is to be moved */
     bool to_resume;               /* then: a migration was halted before the start */
     size_t slice_bytes;           /* less while there is little room */
+    int64_t used_us;              /* clock_thread_us when the slice began */
     int64_t next_us;              /* clock_monotonic_us before which not to */
     int64_t next_line_us;         /* the same of the next line of progress */
     struct migration_entry entry; /* as the last commit left it */
@@ -52,12 +53,12 @@ void migrate_driver_begun(struct migrate_driver *driver);
 /* How long until the next slice; 0: now; INT64_MAX: never. */
 int64_t migrate_driver_wait(const struct migrate_driver *driver);
 
-/* busy: operations come in. */
-struct migrate_budget migrate_driver_budget(const struct migrate_driver *driver, bool busy);
+/* Of the slice that begins now. busy: operations come in. */
+struct migrate_budget migrate_driver_budget(struct migrate_driver *driver, bool busy);
 
-/* A slice was committed, having begun at that time. */
+/* The slice was committed. */
 void migrate_driver_moved(struct migrate_driver *driver, enum migrate_result result,
-                          const struct migration_entry *entry, int64_t begun_us, bool busy);
+                          const struct migration_entry *entry, bool busy);
 
 /* There is no room on the disk; or a slice met that, of which a smaller part may find some. */
 void migrate_driver_pause(struct migrate_driver *driver, const char *why);

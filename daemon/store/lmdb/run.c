@@ -1,6 +1,7 @@
 #include "store/lmdb/run.h"
 
 #include "base/wire.h"
+#include "store/lmdb/run_block.h"
 
 #include <assert.h>
 #include <lz4.h>
@@ -145,10 +146,10 @@ struct packing {
     struct span raw; /* of these messages */
     void *state;
     struct buffer *out;
+    size_t block_size; /* at the end of *out */
 };
 
-/* Writes the head, and makes room for a block so that the value takes at most `room` bytes. NULL: memory is short. */
-static char *block_begin(const struct packing *packing, size_t room, int *ret_room)
+static void head_put(const struct packing *packing)
 {
     static const uint8_t mark[] = {RUN_MARK, RUN_FORM_LZ4};
     struct buffer *out = packing->out;
@@ -157,18 +158,26 @@ static char *block_begin(const struct packing *packing, size_t room, int *ret_ro
     wire_put_varint(out, packing->count);
     wire_put_varint(out, packing->messages[0].seq);
     wire_put_varint(out, packing->raw.size);
+}
+
+/* Writes the head, and makes room for a block so that the value takes at most `room` bytes. NULL: memory is short. */
+static char *block_begin(const struct packing *packing, size_t room, int *ret_room)
+{
+    struct buffer *out = packing->out;
+    head_put(packing);
     *ret_room = (int)(room - out->size);
     return (char *)buffer_extend(out, room - out->size);
 }
 
-static bool block_end(const struct packing *packing, int room, int size)
+static bool block_end(struct packing *packing, int room, int size)
 {
     packing->out->size -= (size_t)(room - size);
+    packing->block_size = (size_t)size;
     return size > 0;
 }
 
 /* Packs them all fast. False: they do not fit, or memory is short. */
-static bool pack_fast(const struct packing *packing, size_t room)
+static bool pack_fast(struct packing *packing, size_t room)
 {
     int left;
     char *block = block_begin(packing, room, &left);
@@ -178,7 +187,7 @@ static bool pack_fast(const struct packing *packing, size_t room)
 }
 
 /* Packs them as tightly as pays; returns how many raw bytes there was room for. The value is whole when that is all. */
-static size_t pack_tightly(const struct packing *packing, size_t room)
+static size_t pack_tightly(struct packing *packing, size_t room)
 {
     int left;
     int consumed = (int)packing->raw.size;
@@ -191,16 +200,32 @@ static size_t pack_tightly(const struct packing *packing, size_t room)
     return block_end(packing, left, size) ? (size_t)consumed : 0;
 }
 
+/* Cuts what was packed tightly behind the last message of which all is in it. False: there is none, or the value would
+ * be longer. */
+static bool tight_cut(struct packing *packing, size_t fits)
+{
+    struct buffer *out = packing->out;
+    size_t before = out->size - packing->block_size;
+    packing->count = messages_within(packing->messages, packing->count, &fits);
+    packing->raw.size = fits;
+    size_t size = packing->count > 0 ? run_block_cut(out->data + before, packing->block_size, packing->raw) : 0;
+    if (size > 0) { /* its head says less, and so is no longer */
+        uint8_t *block = out->data + before;
+        head_put(packing);
+        memmove(out->data + out->size, block, size);
+        out->size += size;
+    }
+    return size > 0;
+}
+
 /* What does not fit is packed tightly: it is the full run that stays, so that this is paid once for each message. */
 static size_t pack_full(struct packing *packing)
 {
     for (;;) {
         size_t fits = pack_tightly(packing, RUN_VALUE_BYTES);
-        if (packing->out->failed || fits == packing->raw.size) {
+        if (packing->out->failed || fits == packing->raw.size || tight_cut(packing, fits)) {
             return packing->out->failed ? 0 : packing->count;
         }
-        packing->count = messages_within(packing->messages, packing->count, &fits);
-        packing->raw.size = fits;
         if (packing->count == 0) { /* not even the first: it takes more */
             packing->count = 1;
             packing->raw.size = wire_element_size(RUN_FIELD, packing->messages[0].record.size);
@@ -220,7 +245,7 @@ size_t run_pack(const struct run_message *messages, size_t count, struct buffer 
         return 0;
     }
     size_t taken = messages_put(messages, count, raw, &size);
-    struct packing packing = {messages, taken, span_of(raw, size), memory->data, out};
+    struct packing packing = {messages, taken, span_of(raw, size), memory->data, out, 0};
     if (taken == 0) {
         return 0;
     }

@@ -298,7 +298,6 @@ static void migration_run(struct writer *writer, bool busy)
 {
     char why[MIGRATE_WHY_BYTES];
     struct migration_entry entry = {0};
-    int64_t begun = clock_monotonic_us();
     struct work work = work_begin(writer);
     room_check(writer, &work.txn);
     if (!work.txn.rc && !atomic_load(&writer->takes_writes)) {
@@ -324,7 +323,7 @@ static void migration_run(struct writer *writer, bool busy)
     if (rc) {
         migration_fail(writer, rc, why);
     } else {
-        migrate_driver_moved(&writer->migration, result, &entry, begun, busy);
+        migrate_driver_moved(&writer->migration, result, &entry, busy);
     }
 }
 
