@@ -10,6 +10,7 @@
 #include "server.h"
 #include "store/store.h"
 #include "supervisor.h"
+#include "token_reload.h"
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -260,27 +261,23 @@ static int signals_block(sigset_t *ret_signals)
     return pthread_sigmask(SIG_BLOCK, ret_signals, NULL); /* before any thread is made: they inherit it */
 }
 
-/* Connections live on: what they may do is decided anew with each request. */
-static void keys_reload(const struct parts *parts, const struct log *log, size_t count)
-{
-    struct error error;
-    if (authority_reload(parts->authority, &error)) {
-        log_event(log, LOG_LEVEL_ERROR, TOKENS_KEPT, "SIGHUP: the token keys stay as they were: %s", error.message);
-    } else {
-        log_event(log, LOG_LEVEL_INFO, TOKENS_RELOADED, "SIGHUP: %zu token keys were read again", count);
-    }
-}
-
-/* Returns the signal that ends the daemon. */
+/* Returns the signal that ends the daemon. Connections live on over SIGHUP: what they may do is decided anew with each
+ * request. */
 static int signals_serve(const sigset_t *signals, const struct parts *parts, const struct log *log, size_t key_count)
 {
-    int number = SIGHUP;
-    while (sigwait(signals, &number) == 0 && number == SIGHUP) {
-        supervisor_reload_begin(parts->supervisor);
-        keys_reload(parts, log, key_count);
-        supervisor_reload_end(parts->supervisor);
+    const struct token_reload reload = {
+        .authority = parts->authority, .store = parts->store, .log = log, .key_count = key_count};
+    for (;;) {
+        siginfo_t signal;
+        int number = sigwaitinfo(signals, &signal);
+        if (number == SIGHUP) {
+            supervisor_reload_begin(parts->supervisor);
+            token_reload(&reload, &signal);
+            supervisor_reload_end(parts->supervisor);
+        } else if (number > 0) {
+            return number;
+        }
     }
-    return number;
 }
 
 static int daemon_run(const struct config *config)

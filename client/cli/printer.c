@@ -79,6 +79,7 @@ const char *audit_action_name(enum chatlog_audit_action action)
         [CHATLOG_AUDIT_MIGRATION_END] = "migration_end",
         [CHATLOG_AUDIT_RELOAD_TOKENS] = "reload_tokens",
         [CHATLOG_AUDIT_BACKUP] = "backup",
+        [CHATLOG_AUDIT_RELOAD_TOKENS_FAILED] = "reload_tokens_failed",
     };
     return names[action];
 }

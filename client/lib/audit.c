@@ -9,7 +9,8 @@
 
 static_assert((int)CHATLOG_AUDIT_DAMAGED == (int)CHATLOG__V1__AUDIT_ACTION__AUDIT_ACTION_DAMAGED &&
                   (int)CHATLOG_AUDIT_POP_MESSAGES == (int)CHATLOG__V1__AUDIT_ACTION__AUDIT_ACTION_POP_MESSAGES &&
-                  (int)CHATLOG_AUDIT_BACKUP == (int)CHATLOG__V1__AUDIT_ACTION__AUDIT_ACTION_BACKUP,
+                  (int)CHATLOG_AUDIT_RELOAD_TOKENS_FAILED ==
+                      (int)CHATLOG__V1__AUDIT_ACTION__AUDIT_ACTION_RELOAD_TOKENS_FAILED,
               "actions have the numbers of the contract");
 
 static struct chatlog_audit_event read_event(const Chatlog__V1__AuditEvent *event)

@@ -31,6 +31,7 @@ SAME(MIGRATION_BEGIN);
 SAME(MIGRATION_END);
 SAME(RELOAD_TOKENS);
 SAME(BACKUP);
+SAME(RELOAD_TOKENS_FAILED);
 #undef SAME
 
 static int events_check(const struct limits *limits, const ProtobufCMessage *message, struct error *error)

@@ -62,6 +62,7 @@ enum store_action {
     STORE_ACTION_MIGRATION_END,
     STORE_ACTION_RELOAD_TOKENS,
     STORE_ACTION_BACKUP,
+    STORE_ACTION_RELOAD_TOKENS_FAILED,
 };
 
 struct store_pair {

@@ -4,9 +4,11 @@ import base64
 import json
 import os
 import secrets
+import signal
+import time
 import unittest
 
-from daemon import FAILED, USAGE, Daemon, DaemonTest, run
+from daemon import FAILED, TIMEOUT, USAGE, Daemon, DaemonTest, run
 
 
 class TokenTest(DaemonTest):
@@ -74,6 +76,25 @@ class TokenTest(DaemonTest):
         result = run("token", "--key", f"k:ES256:{self.key}", "--user", "a")
         self.assertEqual(result.returncode, FAILED)
         self.assertIn("private key", result.stderr)
+
+    def reload(self, expected):
+        """SIGHUP, and the newest event of the audit trail once there is one more."""
+        before = len(self.json("audit", "-n", 100))
+        self.daemon.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + TIMEOUT
+        while len(self.json("audit", "-n", 100)) == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        event = self.json("audit", "-n", 1)[0]
+        self.assertEqual((event["action"], event["principal"]), (expected, f"uid:{os.getuid()}"))
+        self.assertEqual(event.get("user_id", ""), "")
+
+    def test_a_reload_of_the_keys_leaves_an_event_whether_it_succeeded_or_not(self):
+        with open(self.key, encoding="ascii") as file:
+            secret = file.read()
+        self.reload("reload_tokens")
+        self.write(self.key, "too short")
+        self.reload("reload_tokens_failed")
+        self.write(self.key, secret)
 
 
 if __name__ == "__main__":

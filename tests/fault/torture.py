@@ -20,7 +20,7 @@ SOURCE_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__f
 @dataclasses.dataclass
 class Part:
     test: str  # of CTest
-    share: float  # of the time
+    share: float  # of the time, beside those of the others
     seconds: float  # at scale 1
     scale_max: float  # of one round: more brings nothing new, or takes too much memory
 
@@ -33,6 +33,8 @@ PARTS = [
     Part("fault.network@long", 0.06, 4, 10),
     Part("fault.flip@long", 0.04, 4, 20),
     Part("fault.service@long", 0.20, 28, 300),
+    Part("identity.isolation_model@long", 0.12, 1.5, 200),  # 50 users with 100,000 operations each
+    Part("integration.server_mutations@long", 0.02, 1, 42),  # 1,000,000
 ]
 # Tests of other groups that belong to the programme. Once each.
 OTHERS = [
@@ -122,7 +124,7 @@ def main():
                                  "control": ""}
         left = seconds - (time.monotonic() - began)
         for part in PARTS:
-            part_run(part, part.share * max(left, 0), table)
+            part_run(part, part.share / sum(each.share for each in PARTS) * max(left, 0), table)
         print(f"torture: took {(time.monotonic() - began) / 60:.1f} minutes")
         table.show()
         bad = sum(row["bad"] for row in table.rows.values())

@@ -114,12 +114,66 @@ KEYS = {
     "event": b"\0\0\6\x0a\x24\x18\x1e\x40\0" + bytes(7) + b"\1",
 }
 
+HASH = bytes(range(16))
+JOURNAL = message((1, 5), (2, 2), (3, 10), (4, 1700000000000000), (5, 1700000000000000), (6, 1), (7, "r"),
+                  (8, HASH + message((1, 1), (4, "5"))), (15, MESSAGE_RECORD), (15, message((1, 2), (13, "again"))))
+MARKER = (b"chatlogM" + b"".join(number.to_bytes(2, "little") for number in (1, 3, 3, 3, 3, 0)) + bytes(4)
+          + (1700000000000000).to_bytes(8, "little") + bytes(range(16)) + bytes(72))
+ENTRY = {
+    "recency": b"\0" + message((1, 2), (2, 1), (3, 1700000000000000)),
+    "purge": b"\1" + message((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 1), (7, 2), (8, 7), (9, 9), (13, 11)),
+    "stats": b"\2" + message((1, 1), (2, 2), (3, 3), (4, 4)),
+    "request": b"\3" + HASH + message((1, 1), (2, 2), (3, 1700000000000000), (4, "5"), (5, MESSAGE_RECORD), (5, "")),
+    "request_cut": b"\3" + HASH[:-1],
+    "request_etag_long": b"\3" + HASH + message((4, "1" * 24)),
+    "migration": b"\4" + message(*((number, number) for number in range(1, 22)), (22, "ann"), (23, "c1"), (24, "why")),
+    "migration_key_long": b"\4" + message((22, "a" * 512)),
+    "migration_error_long": b"\4" + message((24, "a" * 128)),
+    "numbers": b"\5" + message((1, 7), (2, 9)),
+    "numbers_none": b"\5",
+    "marker": b"\6" + MARKER,
+    "marker_cut": b"\6" + MARKER[:-1],
+    "journal": b"\7" + JOURNAL,
+    "journal_cut": b"\7" + JOURNAL[:-2],
+    "journal_no_messages": b"\7" + message((1, 5)),
+    "journal_messages_first": b"\7" + message((15, MESSAGE_RECORD), (1, 5)),
+}
+
 WIRE = {
     "all_types": b"\x08\x96\x01" + b"\x11" + bytes(8) + b"\x1a\x03abc" + b"\x25" + bytes(4),
     "group": b"\x0b\x0c",
     "field_0": b"\x00\x01",
     "long_varint": b"\x08" + b"\xff" * 10 + b"\x01",
     "past_the_end": b"\x0a\xff\xff\xff\xff\x0f",
+}
+
+IMPORT = {
+    "plain": b'{"user_id":"u","conversation_id":"c","title":"t","metadata":{"k":"v"},"messages":['
+             b'{"role":"user","content":"hi"},{"role":"assistant","content":"Gr\xc3\xbc\xc3\x9fe \\ud83d\\ude00"}]}\n',
+    "labels": b'{"user_id":"u","conversation_id":"c","messages":[{"role":"user","content":"hi","chatlog":{"message_id":'
+              b'"m","author":"a","token_count":4294967295,"sent_time_us":9223372036854775807,"metadata":{"k":"v"}}}],'
+              b'"chatlog":{"archived":true,"expire_time_us":1}}',
+    "base64": b'{"user_id":"u","conversation_id":"c","messages":[{"role":"user","content_type":"image/png",'
+              b'"content_base64":"AP8="},{"role":"","content_type":"application/json","content_base64":"e30="},'
+              b'{"role":"a","content_type":"text/plain","content_base64":"/w=="}]}',
+    "json": b'{"user_id":"u","conversation_id":"c","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":'
+            b'"x","function":{"name":"f","arguments":"{}"}}]},{"type":"reasoning","n":[1,-2.5e300,true,{"a":{}}]},{}]}',
+    "two_lines": b'{"user_id":"u","conversation_id":"c","messages":[]}\n\r\n\n'
+                 b'{"user_id":"u","conversation_id":"c","messages":[{"role":"u","content":"x"}]}\r\n',
+    "nul": b'{"user_id":"u\\u0000","conversation_id":"c","messages":[]}\n{"user_id":"u","conversation_id":"c",'
+           b'"messages":[{"role":"r\\u0000","content":"\\u0000"},{"role":"user","content":"\\u0000"}]}',
+    "twice": b'{"user_id":"u","user_id":"v","conversation_id":"c","messages":[]}',
+    "unknown_member": b'{"user_id":"u","conversation_id":"c","messages":[],"more":1}',
+    "wrong_types": b'{"user_id":1,"conversation_id":[],"messages":{}}\n{"user_id":"u","conversation_id":"c","messages":'
+                   b'[7]}\n[]\n7\n"u"\nnull',
+    "numbers": b'{"user_id":"u","conversation_id":"c","messages":[{"n":1e400}]}\n{"user_id":"u","conversation_id":"c",'
+               b'"messages":[{"n":18446744073709551616}]}\n{"user_id":"u","conversation_id":"c","messages":'
+               b'[{"n":[-0,0.1,1E5]}]}',
+    "not_utf8": b'{"user_id":"\xff","conversation_id":"c","messages":[]}\n\xef\xbb\xbf{}',
+    "control": b'{"user_id":"a\\u0085","conversation_id":"c","messages":[]}\n{"user_id":"a","conversation_id":"c",'
+               b'"messages":[{"role":"a\\u0007","content":"x"},{"role":"user","content":"a\\n\\u001b[31m\\u009b"}]}',
+    "deep": b'{"user_id":"u","conversation_id":"c","messages":[{"x":' + b"[" * 3000 + b"]" * 3000 + b"}]}",
+    "cut": b'{"user_id":"u","conversation_id":"c","messages":[{"role":"user","con',
 }
 
 HEADER = b'{"alg":"HS256","typ":"JWT","kid":"h"}\n'
@@ -187,7 +241,8 @@ RUN = {
 
 
 def main():
-    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE, "run": RUN, "token": TOKEN,
+    for target, inputs in {"rpc": RPC, "record": RECORD, "keys": KEYS, "wire": WIRE, "run": RUN, "entry": ENTRY,
+                           "token": TOKEN, "import": IMPORT,
                            "config": CONFIG}.items():
         folder = os.path.join(HERE, "corpus", target)
         os.makedirs(folder, exist_ok=True)

@@ -133,7 +133,9 @@ static void events_of_other_things_are_put_on_request(void **state)
     struct client *client = *state;
     assert_ok(client_run(client, op_note(STORE_ACTION_RELOAD_TOKENS)));
     assert_ok(client_run(client, op_by(op_note(STORE_ACTION_BACKUP), "operator")));
+    assert_ok(client_run(client, op_by(op_note(STORE_ACTION_RELOAD_TOKENS_FAILED), "uid:0")));
     assert_events(client, NULL,
+                  "RELOAD_TOKENS_FAILED uid:0 / 0-0 0 \n"
                   "BACKUP operator / 0-0 0 \n"
                   "RELOAD_TOKENS  / 0-0 0 \n");
     assert_events(client, "alice", "");

@@ -187,15 +187,12 @@ int entry_get_request(struct span bytes, uint32_t record_field, struct store_res
 /* Closes a value that began at `start` with a sum over it. */
 static void sum_put(struct buffer *out, size_t start)
 {
-    if (out->failed) {
-        return;
-    }
-    uint64_t sum = XXH3_64bits(out->data + start, out->size - start);
-    uint8_t bytes[SUM_BYTES];
-    for (size_t i = 0; i < SUM_BYTES; i++) {
+    size_t end = out->size;
+    uint8_t *bytes = buffer_extend(out, SUM_BYTES); /* first: a value without any field may be in no memory yet */
+    uint64_t sum = bytes ? XXH3_64bits(out->data + start, end - start) : 0;
+    for (size_t i = 0; bytes && i < SUM_BYTES; i++) {
         bytes[i] = (uint8_t)(sum >> (8 * i));
     }
-    buffer_append(out, bytes, sizeof(bytes));
 }
 
 static int sum_take(struct span *bytes)

@@ -81,8 +81,7 @@ void journal_put_fold(struct work *work, uint64_t id, uint64_t user_number, uint
     journal_put(work, &mark);
 }
 
-/* The fields before the messages, which are the rest. */
-static int value_parse(struct span value, struct journal_entry *entry)
+int journal_parse_value(struct span value, struct journal_entry *entry)
 {
     uint64_t numbers[NUMBERS + 1] = {0};
     struct wire_field field;
@@ -112,7 +111,7 @@ static int value_parse(struct span value, struct journal_entry *entry)
 
 static enum get_result entry_open(struct span key, struct span value, struct journal_entry *entry)
 {
-    return layout_open(&layout_3, key, &value) || value_parse(value, entry) ? GET_DAMAGED : GET_FOUND;
+    return layout_open(&layout_3, key, &value) || journal_parse_value(value, entry) ? GET_DAMAGED : GET_FOUND;
 }
 
 bool journal_find(struct txn *txn, uint64_t id, struct span *ret_key, struct span *ret_value)

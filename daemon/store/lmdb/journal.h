@@ -44,6 +44,10 @@ struct journal_entry {
 /* Begins a value in *out with all but the messages; each is added with wire_put_element(JOURNAL_MESSAGE_FIELD). */
 void journal_put_head(struct buffer *out, const struct journal_entry *entry);
 
+/* Pure: reads such a value. The fields before the messages go to *entry, the rest is entry->messages, and spans are
+ * borrowed; or -1, with anything in *entry. */
+int journal_parse_value(struct span value, struct journal_entry *entry);
+
 /* Puts work->scratch as the entry's value, behind all others. */
 void journal_put(struct work *work, const struct journal_entry *entry);
 
