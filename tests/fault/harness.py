@@ -29,9 +29,7 @@ def scaled(count):
     return max(1, round(count * SCALE))
 
 
-def report(test, trials, load, faults, bad, control):
-    """A row of the table of `./dev torture`."""
-    row = {"test": test, "trials": trials, "load": load, "faults": faults, "bad": bad, "control": control}
+def tell(row):
     print(json.dumps(row), file=sys.stderr)
     path = os.environ.get("CHATLOG_FAULT_REPORT")
     if path:
@@ -39,11 +37,24 @@ def report(test, trials, load, faults, bad, control):
             file.write(json.dumps({**row, "seed": SEED}) + "\n")
 
 
+def report(test, trials, load, faults, bad, note=""):
+    """A row of the table of `./dev torture`; `load`: numbers by what they count, added up over the rounds."""
+    tell({"test": test, "trials": round(trials), "load": {what: round(count) for what, count in load.items()},
+          "faults": round(faults), "bad": round(bad), "note": note})
+
+
+def report_control(numbers, name, caught, note=""):
+    """What had to fail so that the rows of these tests ("2 3") mean something: did it?"""
+    for number in numbers.split():
+        tell({"control_of": number, "name": name, "caught": bool(caught), "note": note})
+
+
 class Daemon:
     """A data directory, and the daemon on it when it runs."""
 
     def __init__(self, *options, directory=None):
-        where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        where = os.environ.get("TMPDIR", memory)
         self.owned = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="chatlog-fault-", dir=where)
         os.makedirs(self.directory, exist_ok=True)
