@@ -35,7 +35,7 @@ class Keeper(Daemon):
         super().__init__(*options)
         self.backups = f"{self.directory}/backups"
         os.mkdir(self.backups)
-        self.options = (*options, f"--backup-dir={self.backups}")
+        self.options += (f"--backup-dir={self.backups}",)
 
     def ask_backup(self, name):
         return subprocess.Popen(

@@ -7,6 +7,7 @@ those of `./dev test`; CHATLOG_FAULT_SCALE multiplies them. CHATLOG_SEED repeats
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -61,12 +62,14 @@ class Daemon:
         self.path = f"{self.directory}/data"
         self.socket = f"{self.directory}/s.sock"
         self.url = f"ipc://{self.socket}"
-        self.options = options
+        sized = any(option.startswith("--map-size") for option in options)
+        self.options = options if sized else ("--map-size=4G", *options)
         self.process = None
         self.log_start = 0
 
-    def start(self, wait=True, **harm):
-        """harm: fail=, record=, clock=, lmdb= of the shim. Returns False when the daemon ended before it was ready."""
+    def start(self, wait=True, program="CHATLOGD", file_bytes_max=None, **harm):
+        """harm: fail=, record=, backup=, clock=, lmdb= of the shim. Returns False when the daemon ended before it was
+        ready."""
         environment = dict(os.environ)
         if harm:
             environment["LD_PRELOAD"] = os.environ["IOFAULT"]
@@ -78,8 +81,9 @@ class Daemon:
         self.log_start = os.path.getsize(log) if os.path.exists(log) else 0
         with open(log, "ab") as file:
             self.process = subprocess.Popen(
-                [os.environ["CHATLOGD"], "--data-dir", self.path, "--listen", self.url, "--map-size=4G", *self.options],
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
+                [os.environ[program], "--data-dir", self.path, "--listen", self.url, *self.options],
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment,
+                preexec_fn=file_bytes_max and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, -1))))
         return not wait or self.wait_ready()
 
     @property

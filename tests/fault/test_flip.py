@@ -1,5 +1,5 @@
-"""Test 25 of the programme: one bit of the data file is wrong, anywhere, or its end is missing. No message may come back
-as something else than was stored; what is not there must be said.
+"""Test 25 of the programme: one bit of the data file is wrong, anywhere, or its end is missing. No message may come
+back as something else than was stored; what is not there must be said.
 
 The control is data of layout 1, which has no checksums: there the flips must be found to bring wrong messages.
 """

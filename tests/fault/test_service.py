@@ -166,6 +166,18 @@ class Service(unittest.TestCase):
         self.assertLess(took, 5)
         self.whole(daemon, load)
 
+    def test_control_a_stop_that_loses_what_it_answered_is_found_out(self):
+        daemon = self.daemon(lmdb="lie")
+        load = self.load(daemon, 8, 2)
+        load.go(50)
+        load.wait()
+        daemon.stop()
+        self.assertTrue(daemon.start())
+        wrong = load.ask("check")["wrong"]
+        report_control("21", "lost commits", wrong)
+        self.assertGreater(wrong, 0)
+        daemon.kill()
+
     # ---- Clocks that jump ----
 
     def clock_jumps(self, which, steps):

@@ -13,9 +13,10 @@
  *   IOFAULT_CLOCK=FILE    two int64 that are added to the wall clock and the monotonic clock, in ns; may change
  *   IOFAULT_BACKUP=FILE   record of the backups' files: open, write (one after the other), sync, rename; `offset` is
  *       the descriptor; the bytes of an open and of a rename are the name
- *   IOFAULT_LMDB=nosync | nometasync | lie | ignore | park | leak | brim   a broken store, as a control: commits are
- * not synced; their meta pages are not; every LIE_EVERY-th is given up and called done; failed ones are called done; a
- * snapshot is never given back; each transaction leaves some memory behind; the map is smaller than was asked for */
+ *   IOFAULT_LMDB=nosync | nometasync | lie | ignore | park | leak | brim | stale   a broken store, as a control:
+ * commits are not synced; their meta pages are not; every LIE_EVERY-th is given up and called done; failed ones are
+ * called done; a snapshot is never given back; each transaction leaves some memory behind; the map is smaller than was
+ * asked for; readers that have died are left in the table */
 #ifndef FAULT_IOFAULT_H
 #define FAULT_IOFAULT_H
 

@@ -37,6 +37,17 @@ SHIM_VISIBLE int mdb_env_set_mapsize(MDB_env *env, size_t size)
     return real(env, control_is("brim") ? size - size / BRIM_SHARE : size);
 }
 
+SHIM_VISIBLE int mdb_reader_check(MDB_env *env, int *dead)
+{
+    int (*real)(MDB_env *, int *);
+    shim_find("mdb_reader_check", &real, sizeof(real));
+    if (control_is("stale")) {
+        *dead = 0;
+        return 0;
+    }
+    return real(env, dead);
+}
+
 SHIM_VISIBLE int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn)
 {
     static atomic_uint snapshots;
