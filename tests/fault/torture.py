@@ -3,8 +3,8 @@
 and again with other seeds until it is used up; then the table: test, trials, load, faults, bad, control.
 
 An hour reaches at least the goals below, however slow the machine: then it takes longer. A programme that fails or
-hangs is told and the next one goes on. Exit status 1 when anything is bad, a programme failed or was void, a goal of a whole
-hour was missed or a control was not caught.
+hangs is told and the next one goes on. Exit status 1 when anything is bad, a programme failed or was void, a goal of a
+whole hour was missed or a control was not caught.
 """
 
 import dataclasses
