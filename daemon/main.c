@@ -70,6 +70,16 @@ static void store_late(int signal)
     late_end("chatlogd: the store does not close; ending, what was acknowledged is on disk\n", EX_TEMPFAIL);
 }
 
+/* A page of the data file's map that is not there to be read. */
+static void data_unreadable(int signal)
+{
+    (void)signal;
+    late_end(
+        "chatlogd: a part of the data file cannot be read: it is cut short, or its disk fails. Nothing was changed; "
+        "restore a backup, or see what chatlogd salvage can read\n",
+        EX_IOERR);
+}
+
 static void alarm_set(void (*late)(int signal), unsigned seconds)
 {
     struct sigaction action = {.sa_handler = late};
@@ -320,6 +330,8 @@ int main(int argc, char **argv)
     struct config config;
     struct config_error error;
     enum config_action action;
+    sigaction(SIGBUS, &(struct sigaction){.sa_handler = data_unreadable}, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like others */
     if (argc > 1 && strcmp(argv[1], "migrate") == 0) {
         return migrate_command(argc - 1, (const char *const *)argv + 1);
     }

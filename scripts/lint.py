@@ -74,6 +74,9 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
      r"<(hiredis/hiredis|jansson|libpq-fe|lmdb|sqlite3|nng/[\w/]+)\.h>"),
     (r"tests/golden/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"golden/\w+\.h"'),
     (r"tests/fault/shim/", r'"fault/shim/\w+\.h"', r"<lmdb\.h>"),
+    (r"tests/fault/hold_reader\.c$", r"<lmdb\.h>"),
+    (r"tests/fault/older\.h$", r'"store/lmdb/marker\.h"'),
+    (r"tests/fault/flip\.c$", TEST, LIMITS, r'"fault/\w+\.h"', r'"store/maintenance\.h"', r"<xxhash\.h>"),
     (r"tests/fault/", TEST, PUBLIC, LIMITS, GENERATED, r'"fault/[\w/]+\.h"', r'"store/maintenance\.h"'),
     (r"tests/migration/", TEST, PUBLIC, BASE, GENERATED, r'"store/\w+\.h"'),
     (r"tests/system/", r"<lmdb\.h>"),
@@ -87,7 +90,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
 LIBRARIES = [
     (re.compile(r"\b(mdb_\w+|MDB_\w+)\b"),
      re.compile(r"daemon/store/lmdb/|tests/unit/|tests/support/lmdb_file\.|tests/fault/shim/store\.|"
-                r"tests/bench/lmdb_journal\.c$|tests/system/hold_writer\.c"),
+                r"tests/bench/lmdb_journal\.c$|tests/system/hold_writer\.c|tests/fault/hold_reader\.c"),
      "LMDB is for daemon/store/lmdb only"),
     # "nng_version" alone is a field of ours; with "(" it is nng's function.
     (re.compile(r"\b(nng_version\s*\(|(?!nng_version\b)nng_\w+|NNG_\w+)"),

@@ -105,6 +105,7 @@ const struct disk_event *disk_play(struct disk *disk)
     case IOFAULT_NAMES:
         disk->name = disk->name == DISK_UNNAMED ? DISK_UNNAMED : DISK_NAMED;
         break;
+    case IOFAULT_OPEN:
     case IOFAULT_ANSWER:
         break;
     }

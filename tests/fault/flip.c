@@ -1,25 +1,35 @@
-/* chatlog_fault_flip FILE CONVERSATIONS TRIALS SEED DIRECTORY: in each trial one bit of a copy of the data file is
- * wrong, and everything is read as a daemon would. No message may come back as something else than was stored. Prints
+/* chatlog_fault_flip MODE FROM CONVERSATIONS TRIALS SEED DIRECTORY: in each trial a copy of a data file, or of a backup
+ * that is then restored, is harmed, and everything is read as a daemon would. FROM is the directory it is in. MODE:
+ *
+ *   bit       one bit of the data file is wrong
+ *   cut       the data file ends too soon
+ *   backup    one bit of the backup is wrong, in every eighth trial one of its manifest
+ *   summed    one bit of the backup's data file is wrong, and the manifest has the sum of the wrong file
+ *
+ * No message may come back as something else than was stored. Prints
  * "trials T wrong W missing M reported R found F ended E harmless H", each trial counted once, by the worst:
  *
  *   wrong     a message came back as another
  *   missing   a message or conversation was not there, and nothing says so
- *   reported  a read, or the opening, was refused with a reason
+ *   reported  a read, the opening or the restoring was refused with a reason
  *   found     reads were well, the store's own check is not
  *   ended     the process crashed or did not come to an end
  *   harmless  the bit does not matter */
 #include "fault/story.h"
 #include "fault/workers.h"
 #include "store/maintenance.h"
+#include "support/directory.h"
 #include "support/history.h"
 #include "support/store_client.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum {
     PATH_BYTES = 512,
@@ -27,7 +37,12 @@ enum {
     MESSAGES_MAX = 1 << 16,
     SINGLES = 16, /* messages that are read one by one as well */
     TRIAL_SECONDS = 10,
+    MANIFEST_EVERY = 8,
 };
+
+enum mode { BIT, CUT, BACKUP, SUMMED, MODE_COUNT };
+static const char *const mode_names[MODE_COUNT] = {"bit", "cut", "backup", "summed"};
+static const char sum_name[] = "\"xxh3_64\": \"";
 
 enum outcome { HARMLESS, FOUND, REPORTED, MISSING, WRONG, OUTCOME_COUNT };
 
@@ -38,9 +53,15 @@ struct stored {
     uint64_t digest;
 };
 
+struct bytes {
+    uint8_t *data;
+    size_t size;
+};
+
 struct job {
-    uint8_t *file;
-    size_t file_size;
+    enum mode mode;
+    struct bytes file;
+    struct bytes manifest; /* of a backup */
     uint32_t conversations;
     size_t trials;
     uint64_t seed;
@@ -63,16 +84,82 @@ static void names_write(uint32_t conversation, char user[STORY_ID_BYTES], char n
     story_conversation(conversation, name);
 }
 
-static void image_write(const struct job *job, uint64_t bit, const char *path)
+static void file_write(const char *directory, const char *name, const void *data, size_t size)
 {
+    char path[PATH_BYTES + 16];
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    uint8_t byte = job->file[bit / 8] ^ (uint8_t)(1 << bit % 8);
-    if (fd < 0 || write(fd, job->file, job->file_size) != (ssize_t)job->file_size ||
-        pwrite(fd, &byte, 1, (off_t)(bit / 8)) != 1) {
+    if (fd < 0 || write(fd, data, size) != (ssize_t)size) {
         perror(path);
         exit(WORKERS_DEFECT);
     }
     close(fd);
+}
+
+/* An empty one. */
+static void directory_make(const char *path)
+{
+    directory_remove(strdup(path));
+    if (mkdir(path, 0700)) {
+        perror(path);
+        exit(WORKERS_DEFECT);
+    }
+}
+
+static void bit_flip(struct bytes bytes, uint64_t bit)
+{
+    bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+}
+
+/* Writes the sum of the file, as it is now, into the manifest. */
+static void manifest_sum(const struct job *job)
+{
+    char sum[17];
+    char *place = strstr((char *)job->manifest.data, sum_name);
+    if (!place) {
+        exit(WORKERS_DEFECT);
+    }
+    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(job->file.data, job->file.size));
+    memcpy(place + sizeof(sum_name) - 1, sum, sizeof(sum) - 1);
+}
+
+static bool backup_restores(const char *backup, const char *directory)
+{
+    const struct store_config config = {.data_dir = directory, .limits = &limits, .map_bytes = 1 << 30};
+    struct store_backup told;
+    struct error error;
+    return store_restore(&config, backup, &told, &error) == 0;
+}
+
+/* Harms a copy in the directory. Returns false when it was refused. */
+static bool image_make(const struct job *job, size_t trial, uint64_t random, const char *directory)
+{
+    bool in_manifest = job->mode == BACKUP && trial % MANIFEST_EVERY == 0;
+    struct bytes harmed = in_manifest ? job->manifest : job->file;
+    uint64_t bit = random % (harmed.size * 8);
+    size_t size = job->mode == CUT ? random % job->file.size : job->file.size;
+    char backup[PATH_BYTES];
+    snprintf(backup, sizeof(backup), "%s-backup", directory);
+    directory_make(directory);
+    if (job->mode != CUT) {
+        bit_flip(harmed, bit);
+    }
+    bool made = true;
+    if (job->mode == BIT || job->mode == CUT) {
+        file_write(directory, "data.mdb", job->file.data, size);
+    } else {
+        if (job->mode == SUMMED) {
+            manifest_sum(job);
+        }
+        directory_make(backup);
+        file_write(backup, "data.mdb", job->file.data, size);
+        file_write(backup, "manifest.json", job->manifest.data, job->manifest.size);
+        made = backup_restores(backup, directory);
+    }
+    if (job->mode != CUT) {
+        bit_flip(harmed, bit);
+    }
+    return made;
 }
 
 static void stored_read(struct job *job, const char *directory)
@@ -198,12 +285,10 @@ static enum outcome trial_run(const struct job *job, const char *directory, uint
 
 static void trials_go(const void *arg, unsigned worker, size_t first, size_t *current)
 {
+    static const char *const words[] = {[WRONG] = "wrong", [MISSING] = "missing"};
     const struct job *job = arg;
-    char directory[PATH_BYTES];
-    char path[PATH_BYTES + 16];
+    char directory[PATH_BYTES - 16];
     snprintf(directory, sizeof(directory), "%s/flip-%u", job->directory, worker);
-    snprintf(path, sizeof(path), "%s/data.mdb", directory);
-    mkdir(directory, 0700);
     for (size_t trial = first > worker ? first : worker; trial < job->trials; trial++) {
         if (trial % WORKERS_COUNT != worker) {
             continue;
@@ -211,26 +296,27 @@ static void trials_go(const void *arg, unsigned worker, size_t first, size_t *cu
         uint64_t random = history_random(job->seed ^ history_random(trial));
         *current = trial;
         alarm(TRIAL_SECONDS);
-        image_write(job, random % (job->file_size * 8), path);
-        enum outcome outcome = trial_run(job, directory, random);
+        bool made = image_make(job, trial, random, directory);
+        enum outcome outcome = made ? trial_run(job, directory, random) : REPORTED;
         if (outcome >= MISSING) {
-            fprintf(stderr, "trial %zu, bit %ju of the file: %s\n", trial, (uintmax_t)(random % (job->file_size * 8)),
-                    outcome == WRONG ? "wrong" : "missing");
+            fprintf(stderr, "trial %zu, random %ju: %s\n", trial, (uintmax_t)random, words[outcome]);
         }
         __atomic_fetch_add(&job->outcomes[outcome], 1, __ATOMIC_SEQ_CST);
     }
 }
 
-static bool file_take(struct job *job, const char *path)
+static bool file_take(const char *directory, const char *name, struct bytes *ret)
 {
+    char path[PATH_BYTES];
     struct stat status;
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status)) {
         return false;
     }
-    job->file_size = (size_t)status.st_size;
-    job->file = malloc(job->file_size);
-    bool taken = job->file && read(fd, job->file, job->file_size) == status.st_size;
+    ret->size = (size_t)status.st_size;
+    ret->data = calloc(1, ret->size + 1);
+    bool taken = ret->data && read(fd, ret->data, ret->size) == status.st_size;
     close(fd);
     return taken;
 }
@@ -239,30 +325,33 @@ static bool file_take(struct job *job, const char *path)
 static void truth_take(struct job *job)
 {
     char directory[PATH_BYTES];
-    char path[PATH_BYTES + 16];
     snprintf(directory, sizeof(directory), "%s/truth", job->directory);
-    snprintf(path, sizeof(path), "%s/data.mdb", directory);
-    mkdir(directory, 0700);
-    image_write(job, 0, path);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || pwrite(fd, job->file, 1, 0) != 1) {
-        exit(WORKERS_DEFECT);
-    }
-    close(fd);
+    directory_make(directory);
+    file_write(directory, "data.mdb", job->file.data, job->file.size);
     stored_read(job, directory);
+}
+
+static bool arguments_take(struct job *job, char **arguments)
+{
+    while (job->mode < MODE_COUNT && strcmp(mode_names[job->mode], arguments[1]) != 0) {
+        job->mode++;
+    }
+    job->conversations = (uint32_t)strtoul(arguments[3], NULL, 10);
+    job->trials = strtoul(arguments[4], NULL, 10);
+    job->seed = strtoull(arguments[5], NULL, 10);
+    job->directory = arguments[6];
+    bool is_backup = job->mode == BACKUP || job->mode == SUMMED;
+    return job->mode < MODE_COUNT && file_take(arguments[2], "data.mdb", &job->file) &&
+           (!is_backup || file_take(arguments[2], "manifest.json", &job->manifest));
 }
 
 int main(int count, char **arguments)
 {
     struct job job = {0};
-    if (count != 6 || !file_take(&job, arguments[1])) {
-        fprintf(stderr, "usage: chatlog_fault_flip FILE CONVERSATIONS TRIALS SEED DIRECTORY\n");
+    if (count != 7 || !arguments_take(&job, arguments)) {
+        fprintf(stderr, "usage: chatlog_fault_flip MODE FROM CONVERSATIONS TRIALS SEED DIRECTORY\n");
         return 64;
     }
-    job.conversations = (uint32_t)strtoul(arguments[2], NULL, 10);
-    job.trials = strtoul(arguments[3], NULL, 10);
-    job.seed = strtoull(arguments[4], NULL, 10);
-    job.directory = arguments[5];
     job.outcomes = workers_share(OUTCOME_COUNT * sizeof(*job.outcomes));
     truth_take(&job);
     if (job.stored_count == 0) {
@@ -272,7 +361,8 @@ int main(int count, char **arguments)
     printf("trials %zu wrong %zu missing %zu reported %zu found %zu ended %zu harmless %zu messages %zu\n", job.trials,
            job.outcomes[WRONG], job.outcomes[MISSING], job.outcomes[REPORTED], job.outcomes[FOUND], ended,
            job.outcomes[HARMLESS], job.stored_count);
-    free(job.file);
+    free(job.file.data);
+    free(job.manifest.data);
     free(job.stored);
     return 0;
 }

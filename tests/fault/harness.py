@@ -7,6 +7,7 @@ those of `./dev test`; CHATLOG_FAULT_SCALE multiplies them. CHATLOG_SEED repeats
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -29,9 +30,7 @@ def scaled(count):
     return max(1, round(count * SCALE))
 
 
-def report(test, trials, load, faults, bad, control):
-    """A row of the table of `./dev torture`."""
-    row = {"test": test, "trials": trials, "load": load, "faults": faults, "bad": bad, "control": control}
+def tell(row):
     print(json.dumps(row), file=sys.stderr)
     path = os.environ.get("CHATLOG_FAULT_REPORT")
     if path:
@@ -39,23 +38,38 @@ def report(test, trials, load, faults, bad, control):
             file.write(json.dumps({**row, "seed": SEED}) + "\n")
 
 
+def report(test, trials, load, faults, bad, note=""):
+    """A row of the table of `./dev torture`; `load`: numbers by what they count, added up over the rounds."""
+    tell({"test": test, "trials": round(trials), "load": {what: round(count) for what, count in load.items()},
+          "faults": round(faults), "bad": round(bad), "note": note})
+
+
+def report_control(numbers, name, caught, note=""):
+    """What had to fail so that the rows of these tests ("2 3") mean something: did it?"""
+    for number in numbers.split():
+        tell({"control_of": number, "name": name, "caught": bool(caught), "note": note})
+
+
 class Daemon:
     """A data directory, and the daemon on it when it runs."""
 
     def __init__(self, *options, directory=None):
-        where = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        where = os.environ.get("TMPDIR", memory)
         self.owned = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="chatlog-fault-", dir=where)
         os.makedirs(self.directory, exist_ok=True)
         self.path = f"{self.directory}/data"
         self.socket = f"{self.directory}/s.sock"
         self.url = f"ipc://{self.socket}"
-        self.options = options
+        sized = any(option.startswith("--map-size") for option in options)
+        self.options = options if sized else ("--map-size=4G", *options)
         self.process = None
         self.log_start = 0
 
-    def start(self, wait=True, **harm):
-        """harm: fail=, record=, clock=, lmdb= of the shim. Returns False when the daemon ended before it was ready."""
+    def start(self, wait=True, program="CHATLOGD", file_bytes_max=None, **harm):
+        """harm: fail=, record=, backup=, clock=, lmdb= of the shim. Returns False when the daemon ended before it was
+        ready."""
         environment = dict(os.environ)
         if harm:
             environment["LD_PRELOAD"] = os.environ["IOFAULT"]
@@ -67,8 +81,9 @@ class Daemon:
         self.log_start = os.path.getsize(log) if os.path.exists(log) else 0
         with open(log, "ab") as file:
             self.process = subprocess.Popen(
-                [os.environ["CHATLOGD"], "--data-dir", self.path, "--listen", self.url, "--map-size=4G", *self.options],
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment)
+                [os.environ[program], "--data-dir", self.path, "--listen", self.url, *self.options],
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment,
+                preexec_fn=file_bytes_max and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, -1))))
         return not wait or self.wait_ready()
 
     @property

@@ -4,12 +4,19 @@
  *   go N P   begins; each client makes N changes (0: until "halt" or until the daemon is gone), P us after each call
  *   halt     lets the clients finish what is under way
  *   wait     waits for all clients: "acks A refused R failed F seconds S latency MS"; F: changes whose outcome is
- * unknown check    reads everything: "conversations C messages M wrong W". A conversation must be as its last answer
- * left it, or, when an answer is outstanding, one change further. settle   sends every change without an answer again,
- * with its request_id: "settled N replayed P wrong W" quit
+ *            unknown
+ *   check    reads everything: "conversations C messages M wrong W". A conversation must be as its last answer left it,
+ *            or, when an answer is outstanding, one change further
+ *   settle   sends every change without an answer again, with its request_id: "settled N replayed P wrong W"
+ *   copy S FROM UNTIL
+ *            reads everything from the daemon at socket S, which has a copy of the data that was made between these
+ *            times (CLOCK_MONOTONIC, us): "changes C apart A". A: conversations that are as they never were, or were
+ *            not at one moment in that time
+ *   quit
  *
  * Whatever is wrong gets a line on standard error. */
 #include "fault/caller.h"
+#include "fault/moment.h"
 
 #include "chatlog/v1/admin_service.pb-c.h"
 #include "support/history.h"
@@ -28,7 +35,7 @@ enum {
     READ_EVERY = 8, /* the others are changes */
     STATS_NUMBER = STORY_CONVERSATIONS_MAX << STORY_NUMBER_BITS,
     STATS_WAIT_MS = 5000,
-    LINE_BYTES = 64,
+    LINE_BYTES = 256,
     COMPLAINTS_MAX = 10,
 };
 
@@ -36,6 +43,7 @@ enum {
 struct told {
     struct story story;
     bool outstanding;
+    struct moment_log log;
 };
 
 struct load;
@@ -81,11 +89,19 @@ static void complain(struct load *load, const struct story *story, const char *w
     }
 }
 
+static void told_answered(struct told *told)
+{
+    moment_answer(&told->log, told->story.done, now_us());
+    story_advance(&told->story);
+    told->outstanding = false;
+}
+
 /* Makes the next change. Returns false when the connection broke. */
 static bool change_make(struct client *client, struct told *told)
 {
     int64_t began = now_us();
     told->outstanding = true;
+    moment_ask(&told->log, told->story.done, began);
     Chatlog__V1__Response *response = caller_tell(&client->caller, &told->story);
     if (!response) {
         client->failed++;
@@ -95,8 +111,7 @@ static bool change_make(struct client *client, struct told *told)
     client->longest_us = took > client->longest_us ? took : client->longest_us;
     if (response->code == CHATLOG__V1__CODE__CODE_OK) {
         client->acks++;
-        story_advance(&told->story);
-        told->outstanding = false;
+        told_answered(told);
     } else if (response->code == CHATLOG__V1__CODE__CODE_RESOURCE_EXHAUSTED ||
                response->code == CHATLOG__V1__CODE__CODE_UNAVAILABLE) {
         client->refused++;
@@ -244,8 +259,7 @@ static void load_settle(struct load *load)
         if (response && response->code == CHATLOG__V1__CODE__CODE_OK) {
             settled++;
             replayed += response->replayed != 0;
-            story_advance(&told->story);
-            told->outstanding = false;
+            told_answered(told);
         } else {
             complain(load, &told->story, response ? response->reason : "trying it again brings no answer");
         }
@@ -253,6 +267,43 @@ static void load_settle(struct load *load)
     }
     caller_close(&client.caller);
     printf("settled %u replayed %u wrong %u\n", settled, replayed, atomic_load(&load->wrong));
+}
+
+/* After how many changes a conversation was as the copy has it; UINT64_MAX: never. */
+static uint64_t copy_done(struct caller *caller, const struct told *told)
+{
+    struct story story = story_new(told->story.seed, told->story.conversation);
+    uint64_t digest;
+    uint64_t messages;
+    if (!caller_read(caller, &story, &digest, &messages)) {
+        return UINT64_MAX;
+    }
+    while (story.count != messages || story_digest(&story) != digest) {
+        if (story.done == told->log.count) {
+            return UINT64_MAX;
+        }
+        story_advance(&story);
+    }
+    return story.done;
+}
+
+static void load_copy(struct load *load, const char *arguments)
+{
+    char socket[LINE_BYTES];
+    struct moment_span span;
+    struct caller caller = {.socket = socket, .fd = -1};
+    uint64_t changes = 0;
+    unsigned apart = 0;
+    if (sscanf(arguments, "%255s %" SCNd64 " %" SCNd64, socket, &span.earliest_us, &span.latest_us) != 3) {
+        apart++;
+    }
+    for (unsigned i = 0; i < load->client_count * load->per_client && apart == 0; i++) {
+        uint64_t done = copy_done(&caller, &load->told[i]);
+        changes += done == UINT64_MAX ? 0 : done;
+        apart += !moment_narrow(&span, &load->told[i].log, done);
+    }
+    caller_close(&caller);
+    printf("changes %" PRIu64 " apart %u\n", changes, apart);
 }
 
 static void commands_take(struct load *load)
@@ -269,6 +320,8 @@ static void commands_take(struct load *load)
             load_check(load);
         } else if (strcmp(line, "settle\n") == 0) {
             load_settle(load);
+        } else if (strncmp(line, "copy ", 5) == 0) {
+            load_copy(load, line + 5);
         }
         fflush(stdout);
     }
@@ -304,6 +357,9 @@ int main(int count, char **arguments)
             .load = &load, .number = i, .random = history_random(seed + i), .caller = {load.socket, -1}};
     }
     commands_take(&load);
+    for (unsigned i = 0; i < load.client_count * load.per_client; i++) {
+        moment_free(&load.told[i].log);
+    }
     free(load.told);
     free(load.clients);
     return atomic_load(&load.wrong) > 0;

@@ -12,7 +12,8 @@ import random
 import time
 import unittest
 
-from harness import EXIT_BY_SHIM, EXIT_CONFIG, EXIT_DISK, SCALE, SEED, Daemon, Load, report
+from harness import (EXIT_BY_SHIM, EXIT_CONFIG, EXIT_DISK, SCALE, SEED, Daemon, Load, report,
+                     report_control)
 
 CLIENTS = 4
 CHANGES = 15  # of each client
@@ -150,22 +151,23 @@ class Calls(unittest.TestCase):
     def check(self, key):
         kind = KINDS[key]
         met, acks, wrong, longest, last = self.each(kind)
-        report(kind.name, met, f"{acks:.0f} answered", met, len(wrong), f"until call {last}, ended in {longest:.2f} s")
+        every = "each call" if kind.runs * SCALE >= kind.calls else "calls"
+        report(kind.name, met, {"answered": acks}, met, len(wrong), f"{every} up to {last}, ended in {longest:.2f} s")
         self.assertFalse(wrong, "\n".join(wrong))
         self.assertGreaterEqual(met, kind.least, "void: too few faults were met")
         self.assertGreater(acks, 0, "void: nothing was answered")
         if not kind.survives:
             self.assertLess(longest, END_MAX)
 
-    def check_control(self, name, kind):
+    def check_control(self, numbers, name, kind):
         """One of the first faults under the load must be found out."""
         chance = random.Random(SEED)
         for runs in range(1, 30):
             met, wrong, _, _ = Run(kind, chance.randrange(kind.calls // 2, kind.calls)).run()
             if met and wrong:
-                report(name, runs, "", runs, 0, "caught")
+                report_control(numbers, name, True)
                 return
-        report(name, runs, "", runs, 1, "NOT CAUGHT")
+        report_control(numbers, name, False)
         self.fail(f"{name}: not found out")
 
     def test_the_daemon_may_end_at_any_call(self):
@@ -201,13 +203,13 @@ class Calls(unittest.TestCase):
     def test_control_a_store_that_ignores_failures_is_found_out(self):
         for key, fault in (("sync", "sync:{n}:late:5"), ("meta", "meta:{n}:late:5"), ("full", "write:{n}:error:28")):
             kind = dataclasses.replace(KINDS[key], fault=fault, calls=20, lmdb="ignore", survives=True)
-            self.check_control(f"{kind.name.split()[0]} control: {key} ignored", kind)
+            self.check_control(kind.name.split()[0], f"failed {key} ignored", kind)
 
     def test_control_a_store_that_gives_up_commits_is_found_out(self):
-        self.check_control("4 control: lost commits", dataclasses.replace(KINDS["exit"], calls=200, lmdb="lie"))
+        self.check_control("4", "lost commits", dataclasses.replace(KINDS["exit"], calls=200, lmdb="lie"))
 
     def test_control_a_daemon_that_crashes_for_want_of_memory_is_found_out(self):
-        self.check_control("18 control: a crash", dataclasses.replace(
+        self.check_control("18", "a crash", dataclasses.replace(
             KINDS["malloc"], fault="malloc:{n}:abort", calls=200))
 
 

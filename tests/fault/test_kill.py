@@ -10,7 +10,7 @@ import sys
 import time
 import unittest
 
-from harness import SEED, Daemon, Load, report, scaled
+from harness import SEED, Daemon, Load, report, report_control, scaled
 
 CYCLES = scaled(60)
 FRESH_EVERY = 200  # cycles
@@ -75,8 +75,9 @@ class Kill(unittest.TestCase):
         rate = self.acks / self.seconds
         print(f"{self.outstanding:.0f} changes without an answer, {self.replayed:.0f} of them had been made",
               file=sys.stderr)
-        report("1 kill -9", CYCLES - self.void, f"{rate:.0f} answered/s", CYCLES, 0,
-               f"{self.void} void, {self.slow_starts} starts over {READY_MAX:g} s")
+        report("1 kill -9", CYCLES - self.void, {"answered": self.acks}, CYCLES, 0,
+               f">= {RATE_MIN} answered/s in each, {rate:.0f} together; {self.void} void; "
+               f"{self.slow_starts} starts over {READY_MAX:g} s")
         self.assertGreater(self.outstanding, CYCLES)
         self.assertGreater(self.replayed, 0)
         self.assertGreaterEqual(rate, RATE_MIN, "void: too little load")
@@ -91,7 +92,7 @@ class Kill(unittest.TestCase):
         while not wrong and cycles < 10:
             wrong = self.cycle(load, lmdb="lie")
             cycles += 1
-        report("1 control: lost commits", cycles, "", cycles, 0, "caught" if wrong else "NOT CAUGHT")
+        report_control("1", "lost commits", wrong)
         self.assertGreater(wrong, 0)
 
 

@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from harness import SEED, TIMEOUT, Daemon, report, scaled
+from harness import SEED, TIMEOUT, Daemon, report, report_control, scaled
 
 HISTORIES = scaled(100)
 CLIENTS = 16
@@ -49,7 +49,7 @@ class Linear(unittest.TestCase):
             unanswered += found["unanswered"]
             bad += found["violations"] > 0
             why += found["why"]
-        report("26 linearizability", HISTORIES - void, f"{calls} calls", HISTORIES, bad,
+        report("26 linearizability", HISTORIES - void, {"calls": calls}, HISTORIES, bad,
                f"{void} void, {unanswered} appends given up")
         self.assertEqual(bad, 0, why)
         self.assertGreater(unanswered, 0, "void: no kill met an append")
@@ -58,9 +58,9 @@ class Linear(unittest.TestCase):
     def control(self, name, *control, runs=10, **harm):
         for run in range(1, runs + 1):
             if self.history(SEED + run, *control, **harm)["violations"]:
-                report(f"26 control: {name}", run, "", run, 0, "caught")
+                report_control("26", name, True)
                 return
-        report(f"26 control: {name}", runs, "", runs, 1, "NOT CAUGHT")
+        report_control("26", name, False)
         self.fail(f"{name}: not found out")
 
     def test_control_a_stale_read_is_found_out(self):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import SEED, TIMEOUT, Daemon, Load, report, scaled
+from harness import SEED, TIMEOUT, Daemon, Load, report, report_control, scaled
 
 RUNS = scaled(2)
 IMAGES = 5000  # of a run, and four at each moment at least
@@ -54,8 +54,8 @@ class PowerCut(unittest.TestCase):
             refused += found["refused"]
             why += found["why"] if found["bad"] else ""
         print(f"{unborn} images from before the first answer, {refused} of them do not open", file=sys.stderr)
-        report("2 power cut", images, f"{answers} answered", images, bad, f"{refused} unborn do not open")
-        report("3 answer after sync", answers, f"{RUNS} runs", images // 4, bad, "")
+        report("2 power cut", images, {"answered": answers}, images, bad, f"{refused} unborn do not open")
+        report("3 answer after sync", answers, {"runs": RUNS}, images // 4, bad)
         self.assertEqual(bad, 0, why)
         self.assertGreaterEqual(images, RUNS * IMAGES)
 
@@ -69,7 +69,7 @@ class PowerCut(unittest.TestCase):
         while bad == 0 and runs < 5:
             bad = self.images(SEED + runs, IMAGES, **harm)["bad"]
             runs += 1
-        report(f"2 control: {name}", runs * IMAGES, "", runs * IMAGES, 0, "caught" if bad else "NOT CAUGHT")
+        report_control("2 3", name, bad)
         self.assertGreater(bad, 0)
 
     def test_control_a_store_that_does_not_sync_is_found_out(self):

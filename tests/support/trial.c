@@ -26,19 +26,31 @@ uint64_t trial_seed(void)
     return seed;
 }
 
-void trial_report(const char *test, uint64_t trials, const char *load, uint64_t faults, uint64_t bad,
-                  const char *control)
+static void row_tell(const char *row)
 {
-    char row[1024];
     const char *path = getenv("CHATLOG_FAULT_REPORT");
-    snprintf(row, sizeof(row),
-             "{\"test\": \"%s\", \"trials\": %llu, \"load\": \"%s\", \"faults\": %llu, \"bad\": %llu, "
-             "\"control\": \"%s\"}\n",
-             test, (unsigned long long)trials, load, (unsigned long long)faults, (unsigned long long)bad, control);
-    fputs(row, stdout);
     FILE *file = path ? fopen(path, "ae") : NULL;
+    puts(row);
     if (file) {
-        fputs(row, file);
+        fprintf(file, "%s\n", row);
         fclose(file);
     }
+}
+
+void trial_report(const char *test, uint64_t trials, uint64_t faults, uint64_t bad, const char *note)
+{
+    char row[1024];
+    snprintf(row, sizeof(row),
+             "{\"test\": \"%s\", \"trials\": %llu, \"load\": {}, \"faults\": %llu, \"bad\": %llu, "
+             "\"note\": \"%s\"}",
+             test, (unsigned long long)trials, (unsigned long long)faults, (unsigned long long)bad, note);
+    row_tell(row);
+}
+
+void trial_report_control(unsigned number, const char *name, bool caught)
+{
+    char row[256];
+    snprintf(row, sizeof(row), "{\"control_of\": \"%u\", \"name\": \"%s\", \"caught\": %s}", number, name,
+             caught ? "true" : "false");
+    row_tell(row);
 }

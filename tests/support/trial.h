@@ -3,6 +3,7 @@
 #ifndef SUPPORT_TRIAL_H
 #define SUPPORT_TRIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* CHATLOG_FAULT_SCALE multiplies what is done in a test run; 1 without it. */
@@ -11,8 +12,10 @@ uint64_t trial_scaled(uint64_t count);
 /* CHATLOG_SEED, or another at each start. Printed, so that a run can be repeated. */
 uint64_t trial_seed(void);
 
-/* A row of the table. Without CHATLOG_FAULT_REPORT it is only printed. */
-void trial_report(const char *test, uint64_t trials, const char *load, uint64_t faults, uint64_t bad,
-                  const char *control);
+/* A row of the table, whose title begins with the test's number. Without CHATLOG_FAULT_REPORT it is only printed. */
+void trial_report(const char *test, uint64_t trials, uint64_t faults, uint64_t bad, const char *note);
+
+/* What had to fail so that the row of that number means something: did it? */
+void trial_report_control(unsigned number, const char *name, bool caught);
 
 #endif

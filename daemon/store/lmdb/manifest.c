@@ -46,21 +46,33 @@ static json_t *manifest_tell(const struct store_backup *backup)
     return json;
 }
 
+static int text_write(int file, const char *text)
+{
+    for (size_t at = 0, size = strlen(text); at < size;) {
+        ssize_t count = write(file, text + at, size - at);
+        if (count < 0 && errno != EINTR) {
+            return errno;
+        }
+        at += count > 0 ? (size_t)count : 0;
+    }
+    return fsync(file) ? errno : 0;
+}
+
 int manifest_write(int directory, const struct store_backup *backup)
 {
     json_t *json = manifest_tell(backup);
-    if (!json) {
+    /* Not json_dumpfd: jansson 2.14 does not notice when a key cannot be written. */
+    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+    json_decref(json);
+    if (!text) {
         return ENOMEM;
     }
     int file = openat(directory, BACKUP_MANIFEST, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MANIFEST_MODE);
-    int rc = file < 0 ? errno : 0;
-    if (rc == 0 && (json_dumpfd(json, file, JSON_INDENT(1)) || fsync(file))) {
-        rc = errno ? errno : EIO;
-    }
+    int rc = file < 0 ? errno : text_write(file, text);
     if (file >= 0) {
         close(file);
     }
-    json_decref(json);
+    free(text);
     return rc;
 }
 

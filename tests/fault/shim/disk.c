@@ -62,6 +62,7 @@ SHIM_VISIBLE int close(int fd)
     if (fd >= 0 && fd < FILES_MAX) {
         atomic_store(&files[fd], FILE_OTHER);
     }
+    shim_backup_close(fd);
     return (int)syscall(SYS_close, fd);
 }
 
@@ -165,6 +166,9 @@ SHIM_VISIBLE int fdatasync(int fd)
 
 SHIM_VISIBLE int fsync(int fd)
 {
+    if (shim_backup_has(fd)) {
+        return shim_backup_sync(fd);
+    }
     return file_of(fd) == FILE_OTHER ? (int)syscall(SYS_fsync, fd) : sync_now(fd, SYS_fsync);
 }
 

@@ -22,7 +22,8 @@ struct plan {
     atomic_ulong calls;
 };
 
-static const char *const class_names[SHIM_CLASS_COUNT] = {"write", "sync", "meta", "disk", "malloc", "mmap"};
+static const char *const class_names[SHIM_CLASS_COUNT] = {"write",  "sync", "meta",   "disk",
+                                                          "malloc", "mmap", "backup", "backup_sync"};
 static const char *const action_names[SHIM_ACTION_COUNT] = {"none", "error", "late", "short", "exit",
                                                             "half", "abort", "drop", "stall"};
 
@@ -78,7 +79,8 @@ static void met_note(void)
 
 static bool plan_concerns(const struct plan *plan, enum shim_class what)
 {
-    return plan->what == what || (plan->what == SHIM_DISK && what < SHIM_DISK);
+    return plan->what == what || (plan->what == SHIM_DISK && what < SHIM_DISK) ||
+           (plan->what == SHIM_BACKUP && what == SHIM_BACKUP_SYNC);
 }
 
 struct shim_fault shim_meet(enum shim_class what)

@@ -9,7 +9,17 @@
 /* So that it takes the place of the library's. */
 #define SHIM_VISIBLE __attribute__((visibility("default")))
 
-enum shim_class { SHIM_WRITE, SHIM_SYNC, SHIM_META, SHIM_DISK, SHIM_MALLOC, SHIM_MMAP, SHIM_CLASS_COUNT };
+enum shim_class {
+    SHIM_WRITE,
+    SHIM_SYNC,
+    SHIM_META,
+    SHIM_DISK,
+    SHIM_MALLOC,
+    SHIM_MMAP,
+    SHIM_BACKUP,
+    SHIM_BACKUP_SYNC,
+    SHIM_CLASS_COUNT,
+};
 
 enum shim_action {
     SHIM_NONE,
@@ -38,6 +48,11 @@ void shim_find(const char *name, void *function, size_t size);
 /* Appends to IOFAULT_RECORD, if there is one. */
 void shim_record(enum iofault_kind kind, const void *bytes, size_t size, off_t offset);
 bool shim_records(void);
+
+/* Descriptors of a backup's files and directories (backup.c). */
+bool shim_backup_has(int fd);
+void shim_backup_close(int fd);
+int shim_backup_sync(int fd); /* fsync */
 
 _Noreturn void shim_die(const char *why);
 

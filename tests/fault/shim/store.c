@@ -12,6 +12,7 @@ enum {
     PARK_AFTER = 4, /* snapshots: the daemon keeps most of them for the next reads */
     LEAK_BYTES = 32768,
     LEAK_PAGE_BYTES = 4096,
+    BRIM_SHARE = 8, /* as much of the map as the daemon keeps for deletions */
 };
 
 static bool control_is(const char *name)
@@ -27,6 +28,24 @@ SHIM_VISIBLE int mdb_env_open(MDB_env *env, const char *path, unsigned int flags
     flags |= control_is("nosync") ? MDB_NOSYNC : 0;
     flags |= control_is("nometasync") ? MDB_NOMETASYNC : 0;
     return real(env, path, flags, mode);
+}
+
+SHIM_VISIBLE int mdb_env_set_mapsize(MDB_env *env, size_t size)
+{
+    int (*real)(MDB_env *, size_t);
+    shim_find("mdb_env_set_mapsize", &real, sizeof(real));
+    return real(env, control_is("brim") ? size - size / BRIM_SHARE : size);
+}
+
+SHIM_VISIBLE int mdb_reader_check(MDB_env *env, int *dead)
+{
+    int (*real)(MDB_env *, int *);
+    shim_find("mdb_reader_check", &real, sizeof(real));
+    if (control_is("stale")) {
+        *dead = 0;
+        return 0;
+    }
+    return real(env, dead);
 }
 
 SHIM_VISIBLE int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **txn)
