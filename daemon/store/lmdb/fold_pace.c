@@ -2,22 +2,36 @@
 
 /* Of what the journal holds at most. What waits when the first sweep begins is gone when it ends; in the next ones what
  * came while the one before went on. */
-static const double FILL_BEGIN = 0.25; /* below, folding is left to when nothing comes */
+static const double FILL_BEGIN = 0.20; /* below, folding is left to when nothing comes */
 static const double FILL_SWEEP = 0.70; /* may come while a sweep goes on */
-static const double FILL_MOST = 0.98;
+static const double FILL_HIGH = 0.80;  /* more than comes of that: where appends go shifts, so the sweep hurries */
+static const double FILL_MOST = 0.98;  /* here it would have to be at its end */
 
-/* How many more entries may come until the sweep has to be at its end. */
+/* How many entries the journal holds at most when they are as large as those that are in it. */
+static double entries_most(struct pending *pending, double fill)
+{
+    uint64_t oldest_id;
+    pending_span(pending, &oldest_id);
+    return (double)(pending_next_id(pending) - oldest_id) / fill;
+}
+
+/* How many more may come until the sweep has to be at its end. */
 static double entries_left(struct pending *pending, double fill)
 {
-    uint64_t begun_id, oldest_id;
+    uint64_t begun_id;
     pending_sweep_ahead(pending, &begun_id);
-    uint64_t next_id = pending_next_id(pending);
-    pending_span(pending, &oldest_id);
-    double entries = (double)(next_id - oldest_id) / fill; /* that the journal has room for, as large as those are */
-    double of_sweep = FILL_SWEEP * entries - (double)(next_id - begun_id);
-    double of_room = (FILL_MOST - fill) * entries;
-    double left = of_sweep < of_room ? of_sweep : of_room;
+    double left = FILL_SWEEP * entries_most(pending, fill) - (double)(pending_next_id(pending) - begun_id);
+    if (fill > FILL_HIGH) {
+        left *= (FILL_MOST - fill) / (FILL_MOST - FILL_HIGH);
+    }
     return left > 1 ? left : 1;
+}
+
+/* How many conversations may be folded at once: each leaves a mark in the journal, too. */
+static size_t folds_most(struct pending *pending, double fill)
+{
+    double room = fill < 1 ? (1 - fill) * entries_most(pending, fill) / 2 : (double)SIZE_MAX / 2;
+    return (size_t)room;
 }
 
 size_t fold_pace_due(struct fold_pace *pace, struct pending *pending, double fill)
@@ -39,8 +53,10 @@ size_t fold_pace_due(struct fold_pace *pace, struct pending *pending, double fil
     double came = goes_on && next_id > pace->next_id ? (double)(next_id - pace->next_id) : 1;
     double share = came / entries_left(pending, fill);
     double due = pace->due + (double)more + (double)(ahead - more) * share;
-    size_t count = due < (double)ahead ? (size_t)due : ahead;
+    size_t most = folds_most(pending, fill);
+    most = most < ahead ? most : ahead;
+    size_t count = due < (double)most ? (size_t)due : most;
     *pace = (struct fold_pace){
-        .sweeping = true, .next_id = next_id, .ahead = ahead - count, .due = count < ahead ? due - (double)count : 0};
+        .sweeping = true, .next_id = next_id, .ahead = ahead - count, .due = count < most ? due - (double)count : 0};
     return count;
 }
