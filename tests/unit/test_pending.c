@@ -24,6 +24,8 @@ struct model {
     uint64_t commit_id;
     uint64_t seed;
     bool removing;
+    bool swept[CONVERSATIONS]; /* the sweep has found it */
+    bool late[CONVERSATIONS];  /* began to wait after the sweep began */
 };
 
 static uint32_t random_below(uint64_t *seed, uint32_t end)
@@ -127,14 +129,6 @@ static void assert_same(struct model *model)
     if (model->writer.next_id > FIRST_ID) {
         assert_int_equal(pending_next_id(model->pending), model->writer.next_id);
     }
-    struct pending_entry entry;
-    assert_int_equal(pending_oldest(model->pending, &entry), model->writer.count > 0);
-    if (model->writer.count > 0) {
-        const struct pending_entry *wanted = &model->writer.entries[0];
-        assert_int_equal(entry.id, wanted->id);
-        assert_int_equal(entry.conversation_number, wanted->conversation_number);
-        assert_int_equal(entry.user_number, wanted->user_number);
-    }
 }
 
 static void model_push(struct model *model, uint64_t conversation_number, size_t entries_max)
@@ -146,6 +140,8 @@ static void model_push(struct model *model, uint64_t conversation_number, size_t
     bool room = view->next_id - model_front(model) < entries_max;
     assert_int_equal(pending_has_room(model->pending, &entry), room);
     if (room) {
+        bool begins = view_newest(view, conversation_number) == NULL;
+        model->late[conversation_number] = model->late[conversation_number] || begins;
         assert_int_equal(pending_push(model->pending, &entry), 0);
         view->entries[view->count++] = entry;
         view->next_id++;
@@ -177,6 +173,10 @@ static void model_end(struct model *model, bool commit)
         model->committed = model->writer;
     } else {
         pending_rollback(model->pending);
+        for (uint64_t number = 0; number < CONVERSATIONS; number++) { /* what waits again may do so behind the sweep */
+            bool again = view_newest(&model->committed, number) && !view_newest(&model->writer, number);
+            model->late[number] = model->late[number] || again;
+        }
         model->writer = model->committed;
     }
     model->removing = false;
@@ -198,12 +198,41 @@ static void model_skip(struct model *model, uint32_t numbers, size_t entries_max
     }
 }
 
-/* As folding does: the conversations of the oldest entries go. */
+/* The sweep has ended: it has found all that waited since it began. */
+static void model_begin_sweep(struct model *model)
+{
+    uint64_t begun_id;
+    size_t waiting = 0;
+    assert_int_equal(pending_sweep_ahead(model->pending, &begun_id), 0);
+    for (uint64_t number = 0; number < CONVERSATIONS; number++) {
+        bool waits = view_newest(&model->writer, number) != NULL;
+        assert_true(!waits || model->swept[number] || model->late[number]);
+        waiting += waits;
+        model->swept[number] = model->late[number] = false;
+    }
+    pending_begin_sweep(model->pending);
+    assert_int_equal(pending_sweep_ahead(model->pending, &begun_id), waiting);
+    if (model->writer.next_id > FIRST_ID) {
+        assert_int_equal(begun_id, model->writer.next_id);
+    }
+}
+
+/* As folding does: what the sweep finds goes. */
 static void model_fold(struct model *model, uint32_t conversations)
 {
-    struct pending_entry oldest;
-    while (conversations-- > 0 && pending_oldest(model->pending, &oldest)) {
-        model_remove(model, oldest.conversation_number);
+    uint64_t user, number, begun_id;
+    while (conversations-- > 0) {
+        size_t ahead = pending_sweep_ahead(model->pending, &begun_id);
+        if (!pending_sweep(model->pending, &user, &number)) {
+            model_begin_sweep(model);
+            continue;
+        }
+        assert_int_equal(pending_sweep_ahead(model->pending, &begun_id), ahead - 1);
+        assert_non_null(view_newest(&model->writer, number)); /* nothing that was removed meanwhile */
+        assert_int_equal(user, number % USERS);
+        assert_false(model->swept[number]); /* once in a sweep, whatever comes meanwhile */
+        model->swept[number] = true;
+        model_remove(model, number);
     }
 }
 
@@ -246,9 +275,64 @@ static void it_holds_what_was_pushed_and_not_removed(void **state)
     }
 }
 
+static void a_sweep_goes_by_user_and_then_by_conversation(void **state)
+{
+    (void)state;
+    enum { COUNT = 200, ENTRIES_MAX = 1000 };
+    struct pending *pending = pending_new(ENTRIES_MAX);
+    uint64_t seed = 7, user = 0, number = 0, begun_id;
+    for (uint64_t id = 1; id <= COUNT; id++) {
+        const struct pending_entry entry = {
+            .id = id, .user_number = 1 + random_below(&seed, 9), .conversation_number = id * 7919 % COUNT};
+        assert_int_equal(pending_push(pending, &entry), 0);
+    }
+    pending_commit(pending, 1);
+    pending_begin_sweep(pending);
+    assert_int_equal(pending_sweep_ahead(pending, &begun_id), COUNT);
+    assert_int_equal(begun_id, COUNT + 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t user_before = user, number_before = number;
+        assert_true(pending_sweep(pending, &user, &number));
+        assert_true(i == 0 || user > user_before || (user == user_before && number > number_before));
+    }
+    assert_false(pending_sweep(pending, &user, &number));
+    pending_free(pending);
+}
+
+static void a_rollback_in_a_sweep_leaves_what_it_found_to_the_next(void **state)
+{
+    (void)state;
+    struct pending *pending = pending_new(10);
+    uint64_t user, number, begun_id;
+    for (uint64_t id = 1; id <= 3; id++) {
+        const struct pending_entry entry = {.id = id, .user_number = id, .conversation_number = id};
+        assert_int_equal(pending_push(pending, &entry), 0);
+    }
+    pending_commit(pending, 1);
+    pending_begin_sweep(pending);
+    assert_true(pending_sweep(pending, &user, &number));
+    pending_remove(pending, number);
+    assert_true(pending_sweep(pending, &user, &number));
+    pending_remove(pending, number);
+    pending_rollback(pending);
+    assert_int_equal(pending_sweep_ahead(pending, &begun_id), 1);
+    assert_true(pending_sweep(pending, &user, &number));
+    assert_int_equal(number, 3);
+    assert_false(pending_sweep(pending, &user, &number));
+    const struct pending_entry undone = {.id = 4, .user_number = 4, .conversation_number = 4};
+    assert_int_equal(pending_push(pending, &undone), 0);
+    pending_begin_sweep(pending);
+    pending_rollback(pending);
+    assert_int_equal(pending_sweep_ahead(pending, &begun_id), 3);
+    assert_int_equal(begun_id, 4); /* the next to come, again */
+    pending_free(pending);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sweep_goes_by_user_and_then_by_conversation),
+        cmocka_unit_test(a_rollback_in_a_sweep_leaves_what_it_found_to_the_next),
         cmocka_unit_test(it_holds_what_was_pushed_and_not_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

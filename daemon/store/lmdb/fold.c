@@ -1,6 +1,5 @@
 #include "store/lmdb/fold.h"
 
-#include "base/clock.h"
 #include "store/lmdb/heads.h"
 #include "store/lmdb/journal.h"
 #include "store/lmdb/journal_part.h"
@@ -214,19 +213,19 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     free(fold.messages);
 }
 
-size_t fold_oldest(struct work *work, const struct fold_budget *budget)
+bool fold_next(struct work *work)
 {
-    struct pending_entry oldest;
-    size_t count = 0;
-    while (!work->txn.rc && pending_oldest(work->txn.pending, &oldest)) {
-        if (count > 0 && (clock_monotonic_us() >= budget->until_us ||
-                          (budget->is_interrupted && budget->is_interrupted(budget->arg)))) {
-            break;
-        }
-        fold_conversation(work, oldest.user_number, oldest.conversation_number);
-        count++;
+    struct pending *pending = work->txn.pending;
+    uint64_t user_number, conversation_number;
+    bool found = pending_sweep(pending, &user_number, &conversation_number);
+    if (!found) {
+        pending_begin_sweep(pending);
+        found = pending_sweep(pending, &user_number, &conversation_number);
     }
-    return count;
+    if (found) {
+        fold_conversation(work, user_number, conversation_number);
+    }
+    return found;
 }
 
 bool fold_truncate(struct work *work, size_t records)

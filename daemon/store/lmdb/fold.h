@@ -9,14 +9,8 @@
  * keeps its bytes. Beside a damaged head the messages come home all the same, and the head stays what it is. */
 void fold_conversation(struct work *work, uint64_t user_number, uint64_t conversation_number);
 
-/* Folds the conversations of the oldest entries, until this moment (clock_monotonic_us) or until is_interrupted says
- * so, but at least one. Returns how many. */
-struct fold_budget {
-    int64_t until_us;
-    bool (*is_interrupted)(void *arg); /* NULL: never */
-    void *arg;
-};
-size_t fold_oldest(struct work *work, const struct fold_budget *budget);
+/* Folds the conversation that the sweep comes to next; after the last it begins again. False: none waits. */
+bool fold_next(struct work *work);
 
 /* Removes from the journal what no conversation waits for any more, at most `records` of it. True: nothing of that is
  * left. */

@@ -6,7 +6,7 @@
 enum {
     IDLE_US = 2 * CLOCK_MILLISECOND_US,    /* without an operation until it begins */
     SLICE_US = 8 * CLOCK_MILLISECOND_US,   /* of one commit while idle; an operation that comes ends it before */
-    BESIDE_US = 10 * CLOCK_MILLISECOND_US, /* of a commit with operations when the journal is full */
+    BESIDE_US = 10 * CLOCK_MILLISECOND_US, /* of a commit with operations at most */
     PAUSE_US = CLOCK_SECOND_US,            /* after a commit that failed */
     TRUNCATE_RECORDS = 4096,               /* of a commit: many times what one can append */
 };
@@ -22,23 +22,24 @@ static double journal_fill(struct txn *txn)
 
 bool fold_driver_beside(struct fold_driver *driver, struct work *work)
 {
-    bool folded = false;
-    double fill = journal_fill(&work->txn);
-    double pressure = fill < 1 ? 2 * fill - 1 : 1;
-    if (pressure > 0) {
-        const struct fold_budget budget = {.until_us = clock_monotonic_us() + (int64_t)(pressure * BESIDE_US)};
-        folded = fold_oldest(work, &budget) > 0;
+    size_t due = fold_pace_due(&driver->pace, work->txn.pending, journal_fill(&work->txn));
+    int64_t until_us = clock_monotonic_us() + BESIDE_US;
+    size_t folded = 0;
+    while (folded < due && !work->txn.rc && clock_monotonic_us() < until_us && fold_next(work)) {
+        folded++;
     }
     fold_truncate(work, TRUNCATE_RECORDS);
     driver->pending = true;
-    return folded;
+    return folded > 0;
 }
 
 void fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_interrupted)(void *arg), void *arg)
 {
-    const struct fold_budget budget = {
-        .until_us = clock_monotonic_us() + SLICE_US, .is_interrupted = is_interrupted, .arg = arg};
-    bool folded = fold_oldest(work, &budget) > 0;
+    int64_t until_us = clock_monotonic_us() + SLICE_US;
+    bool folded = false;
+    while (!work->txn.rc && clock_monotonic_us() < until_us && !(folded && is_interrupted(arg)) && fold_next(work)) {
+        folded = true;
+    }
     bool truncated = fold_truncate(work, TRUNCATE_RECORDS);
     driver->pending = folded || !truncated;
 }

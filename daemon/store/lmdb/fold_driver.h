@@ -1,13 +1,15 @@
-/* When to fold, and how much at a time. Beside operations the more the fuller the journal is, from half on: so appends
+/* When to fold, and how much at a time. Beside operations as fold_pace.h has it, and only so long at a time: so appends
  * slow down to what is folded, and none waits for it as a whole. While nothing comes, until the journal is empty. */
 #ifndef STORE_LMDB_FOLD_DRIVER_H
 #define STORE_LMDB_FOLD_DRIVER_H
 
 #include "store/lmdb/fold.h"
+#include "store/lmdb/fold_pace.h"
 
 struct fold_driver {
-    bool late;            /* only when it must: for tests */
-    bool pending;         /* there may be something in the journal */
+    bool late;    /* only when it must: for tests */
+    bool pending; /* there may be something in the journal */
+    struct fold_pace pace;
     int64_t idle_from_us; /* clock_monotonic_us: not while idle before that */
 };
 

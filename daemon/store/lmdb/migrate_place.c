@@ -10,14 +10,12 @@
 bool place_empty_journal(struct mover *mover)
 {
     struct work *work = mover->work;
-    struct pending_entry oldest;
     while (!mover_failed(mover) && mover_has_budget(mover)) {
-        if (pending_oldest(work->txn.pending, &oldest)) {
-            fold_conversation(work, oldest.user_number, oldest.conversation_number);
-        } else if (txn_count(&work->txn, TABLE_3_JOURNAL) > 0) {
+        if (!fold_next(work)) {
+            if (txn_count(&work->txn, TABLE_3_JOURNAL) == 0) {
+                return true;
+            }
             journal_truncate(work, UINT64_MAX, 1);
-        } else {
-            return true;
         }
         mover->moved++;
     }

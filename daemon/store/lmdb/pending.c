@@ -37,12 +37,12 @@ struct pending {
     struct pending_nodes nodes; /* chains as the writer sees them */
     struct change *changes;     /* from 1 on; the first is that of what has none */
     uint32_t change_count;
-    bool removing;   /* this transaction removes */
-    bool published;  /* it was committed: readers no longer look at its changes */
-    uint64_t front;  /* the oldest entry left, as committed */
-    uint64_t oldest; /* none before it is left for the writer */
-    uint64_t begun;  /* where this transaction's entries begin */
-    uint64_t end;    /* the number of the next one */
+    bool removing;        /* this transaction removes */
+    bool published;       /* it was committed: readers no longer look at its changes */
+    uint64_t front;       /* the oldest entry left, as committed */
+    uint64_t begun;       /* where this transaction's entries begin */
+    uint64_t end;         /* the number of the next one */
+    uint64_t sweep_begun; /* the end when the sweep began */
     uint64_t removal_commit;
 };
 
@@ -128,7 +128,7 @@ int pending_push(struct pending *pending, const struct pending_entry *entry)
     pthread_mutex_lock(&pending->mutex);
     if (pending->front == pending->end) {
         assert(entry->id >= pending->end);
-        pending->front = pending->oldest = pending->begun = pending->end = entry->id;
+        pending->front = pending->begun = pending->end = entry->id;
     }
     assert(entry->id == pending->end);
     uint32_t found = nodes_find(&pending->nodes, entry->conversation_number);
@@ -168,7 +168,7 @@ int pending_skip(struct pending *pending, uint64_t id)
     pthread_mutex_lock(&pending->mutex);
     pending->end = id + 1;
     if (empty) {
-        pending->front = pending->oldest = pending->begun = pending->end;
+        pending->front = pending->begun = pending->end;
     }
     pthread_mutex_unlock(&pending->mutex);
     return 0;
@@ -210,8 +210,9 @@ static void change_end(struct pending *pending, const struct change *change, con
 static void transaction_end(struct pending *pending, uint64_t front, uint64_t end)
 {
     pthread_mutex_lock(&pending->mutex);
-    pending->front = pending->oldest = front;
+    pending->front = front;
     pending->begun = pending->end = end;
+    pending->sweep_begun = pending->sweep_begun < end ? pending->sweep_begun : end;
     pending->change_count = 0;
     pending->removing = pending->published = false;
     pthread_mutex_unlock(&pending->mutex);
@@ -266,28 +267,26 @@ void pending_let_go(struct pending *pending)
     pthread_mutex_unlock(&pending->mutex);
 }
 
-/* Whether the writer has removed it. */
-static bool entry_is_removed(const struct pending *pending, uint64_t id)
+void pending_begin_sweep(struct pending *pending)
 {
-    uint32_t node = entry_at(pending, id)->node;
-    return !node || (id < pending->begun && pending->changes[pending->nodes.nodes[node].change].removed);
+    nodes_begin_sweep(&pending->nodes);
+    pending->sweep_begun = pending->end;
 }
 
-bool pending_oldest(struct pending *pending, struct pending_entry *ret)
+bool pending_sweep(struct pending *pending, uint64_t *ret_user_number, uint64_t *ret_conversation_number)
 {
-    while (pending->oldest < pending->end && entry_is_removed(pending, pending->oldest)) {
-        pending->oldest++;
+    uint32_t found = nodes_sweep(&pending->nodes);
+    if (found) {
+        *ret_user_number = pending->nodes.nodes[found].user_number;
+        *ret_conversation_number = pending->nodes.nodes[found].conversation_number;
     }
-    if (pending->oldest == pending->end) {
-        return false;
-    }
-    const struct pending_node *node = &pending->nodes.nodes[entry_at(pending, pending->oldest)->node];
-    *ret = (struct pending_entry){
-        .id = pending->oldest,
-        .user_number = node->user_number,
-        .conversation_number = node->conversation_number,
-    };
-    return true;
+    return found != NODE_NONE;
+}
+
+size_t pending_sweep_ahead(const struct pending *pending, uint64_t *ret_begun_id)
+{
+    *ret_begun_id = pending->sweep_begun;
+    return pending->nodes.ahead;
 }
 
 size_t pending_span(struct pending *pending, uint64_t *ret_oldest_id)

@@ -88,8 +88,14 @@ void pending_remove(struct pending *pending, uint64_t conversation_number);
 void pending_commit(struct pending *pending, uint64_t commit_id);
 void pending_rollback(struct pending *pending);
 
-/* The oldest entry left, as the writer sees it: its id, user and conversation; false: there is none. */
-bool pending_oldest(struct pending *pending, struct pending_entry *ret);
+/* The sweep goes over the conversations that wait, as the writer sees them, in the order in which they stand at home.
+ * One that begins to wait behind it is left to the next sweep. So a whole sweep finds whatever waited when it began,
+ * and what it removes for good may leave the journal up to there. The first begins again; the second moves on to the
+ * next (false: there is none ahead); the third tells how many are ahead, and the number of the entry that was to come
+ * next when it began. A rollback does not move it back. */
+void pending_begin_sweep(struct pending *pending);
+bool pending_sweep(struct pending *pending, uint64_t *ret_user_number, uint64_t *ret_conversation_number);
+size_t pending_sweep_ahead(const struct pending *pending, uint64_t *ret_begun_id);
 
 /* Any thread: while somebody holds it no removal is published, so that a snapshot begun then is new enough: the writer
  * waits in pending_commit. For no longer than a read takes. */

@@ -26,14 +26,20 @@ void nodes_release(struct pending_nodes *nodes)
 }
 
 /* Numbers are given in a row: the golden ratio spreads them evenly. */
-static uint32_t *bucket_of(const struct pending_nodes *nodes, uint32_t *table, uint64_t number)
+static uint32_t *conversation_bucket(const struct pending_nodes *nodes, uint64_t number)
 {
-    return &table[number * UINT64_C(0x9e3779b97f4a7c15) >> (64 - nodes->bucket_bits)];
+    return &nodes->conversations[number * UINT64_C(0x9e3779b97f4a7c15) >> (64 - nodes->bucket_bits)];
+}
+
+/* Those of users fill one after the other, so that the sweep meets users in their order. */
+static uint32_t user_bucket(const struct pending_nodes *nodes, uint64_t number)
+{
+    return (uint32_t)(number & ((UINT64_C(1) << nodes->bucket_bits) - 1));
 }
 
 uint32_t nodes_find(const struct pending_nodes *nodes, uint64_t conversation_number)
 {
-    uint32_t found = *bucket_of(nodes, nodes->conversations, conversation_number);
+    uint32_t found = *conversation_bucket(nodes, conversation_number);
     while (found && nodes->nodes[found].conversation_number != conversation_number) {
         found = nodes->nodes[found].next;
     }
@@ -42,7 +48,7 @@ uint32_t nodes_find(const struct pending_nodes *nodes, uint64_t conversation_num
 
 uint32_t nodes_find_user(const struct pending_nodes *nodes, uint64_t user_number)
 {
-    uint32_t found = *bucket_of(nodes, nodes->users, user_number);
+    uint32_t found = nodes->users[user_bucket(nodes, user_number)];
     while (found && nodes->nodes[found].user_number != user_number) {
         found = nodes->nodes[found].user_next;
     }
@@ -60,7 +66,7 @@ static void user_link(struct pending_nodes *nodes, uint32_t added)
 {
     struct pending_node *node = &nodes->nodes[added];
     uint32_t first = nodes_find_user(nodes, node->user_number);
-    uint32_t *link = first ? &nodes->nodes[first].user_next : bucket_of(nodes, nodes->users, node->user_number);
+    uint32_t *link = first ? &nodes->nodes[first].user_next : &nodes->users[user_bucket(nodes, node->user_number)];
     node->user_prev = first;
     node->user_next = *link;
     *link = added;
@@ -79,8 +85,8 @@ static void user_unlink(struct pending_nodes *nodes, uint32_t dropped)
     if (node->user_next) {
         nodes->nodes[node->user_next].user_prev = node->user_prev;
     }
-    uint32_t *link =
-        node->user_prev ? &nodes->nodes[node->user_prev].user_next : bucket_of(nodes, nodes->users, node->user_number);
+    uint32_t *link = node->user_prev ? &nodes->nodes[node->user_prev].user_next
+                                     : &nodes->users[user_bucket(nodes, node->user_number)];
     *link = node->user_next;
 }
 
@@ -93,7 +99,7 @@ uint32_t nodes_add(struct pending_nodes *nodes, uint64_t user_number, uint64_t c
         assert(nodes->used < nodes->most);
         added = ++nodes->used;
     }
-    uint32_t *bucket = bucket_of(nodes, nodes->conversations, conversation_number);
+    uint32_t *bucket = conversation_bucket(nodes, conversation_number);
     nodes->nodes[added] = (struct pending_node){
         .conversation_number = conversation_number,
         .user_number = user_number,
@@ -108,7 +114,7 @@ void nodes_drop(struct pending_nodes *nodes, uint32_t dropped)
 {
     struct pending_node *node = &nodes->nodes[dropped];
     assert(node->chain.count == 0);
-    uint32_t *link = bucket_of(nodes, nodes->conversations, node->conversation_number);
+    uint32_t *link = conversation_bucket(nodes, node->conversation_number);
     while (*link != dropped) {
         link = &nodes->nodes[*link].next;
     }
@@ -118,12 +124,38 @@ void nodes_drop(struct pending_nodes *nodes, uint32_t dropped)
     nodes->free = dropped;
 }
 
+static struct node_position position_of(const struct pending_nodes *nodes, uint32_t node)
+{
+    return (struct node_position){
+        .bucket = user_bucket(nodes, nodes->nodes[node].user_number),
+        .user_number = nodes->nodes[node].user_number,
+        .conversation_number = nodes->nodes[node].conversation_number,
+    };
+}
+
+static bool is_before(const struct node_position *a, const struct node_position *b)
+{
+    return a->bucket != b->bucket             ? a->bucket < b->bucket
+           : a->user_number != b->user_number ? a->user_number < b->user_number
+                                              : a->conversation_number < b->conversation_number;
+}
+
+static bool is_ahead(const struct pending_nodes *nodes, uint32_t node)
+{
+    struct node_position position = position_of(nodes, node);
+    return !nodes->swept || is_before(&nodes->sweep, &position);
+}
+
 void nodes_set_chain(struct pending_nodes *nodes, uint32_t changed, struct pending_links chain)
 {
     struct pending_node *node = &nodes->nodes[changed];
     if ((node->chain.count > 0) != (chain.count > 0)) {
         struct pending_node *first = &nodes->nodes[nodes_find_user(nodes, node->user_number)];
         first->user_count = (uint16_t)(chain.count > 0 ? first->user_count + 1 : first->user_count - 1);
+        nodes->waiting += chain.count > 0 ? 1 : UINT32_MAX;
+        if (is_ahead(nodes, changed)) {
+            nodes->ahead += chain.count > 0 ? 1 : UINT32_MAX;
+        }
     }
     node->chain = chain;
 }
@@ -132,4 +164,32 @@ unsigned nodes_user_count(const struct pending_nodes *nodes, uint64_t user_numbe
 {
     uint32_t first = nodes_find_user(nodes, user_number);
     return first ? nodes->nodes[first].user_count : 0;
+}
+
+void nodes_begin_sweep(struct pending_nodes *nodes)
+{
+    nodes->sweep = (struct node_position){0};
+    nodes->swept = false;
+    nodes->ahead = nodes->waiting;
+}
+
+uint32_t nodes_sweep(struct pending_nodes *nodes)
+{
+    uint32_t found = NODE_NONE;
+    while (nodes->ahead > 0 && !found) {
+        struct node_position first = {0};
+        assert(nodes->sweep.bucket >> nodes->bucket_bits == 0);
+        for (uint32_t node = nodes->users[nodes->sweep.bucket]; node; node = nodes->nodes[node].user_next) {
+            struct node_position position = position_of(nodes, node);
+            if (nodes->nodes[node].chain.count > 0 && is_ahead(nodes, node) &&
+                (!found || is_before(&position, &first))) {
+                found = node;
+                first = position;
+            }
+        }
+        nodes->sweep = found ? first : (struct node_position){.bucket = nodes->sweep.bucket + 1};
+        nodes->swept = true;
+        nodes->ahead -= found != NODE_NONE;
+    }
+    return found;
 }

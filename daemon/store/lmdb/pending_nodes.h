@@ -33,14 +33,25 @@ struct pending_node {
 
 _Static_assert(sizeof(struct pending_node) == NODE_BYTES, "a node is a line of the cache");
 
+/* Where a sweep is. */
+struct node_position {
+    uint32_t bucket;
+    uint64_t user_number;
+    uint64_t conversation_number;
+};
+
 struct pending_nodes {
     struct pending_node *nodes; /* from 1 on */
     uint32_t *conversations;    /* buckets: the first node of each */
     uint32_t *users;
     unsigned bucket_bits;
     uint32_t most;
-    uint32_t used; /* were ever in use */
-    uint32_t free; /* the first that no longer is */
+    uint32_t used;    /* were ever in use */
+    uint32_t free;    /* the first that no longer is */
+    uint32_t waiting; /* whose chain is not empty */
+    uint32_t ahead;   /* those of them that the sweep has not come to yet */
+    bool swept;       /* the sweep has come to something: to this, and what stands behind it is ahead */
+    struct node_position sweep;
 };
 
 /* -1 when memory is short: free it all the same. */
@@ -63,5 +74,12 @@ void nodes_set_chain(struct pending_nodes *nodes, uint32_t node, struct pending_
 
 /* How many nodes of the user have a chain that is not empty. */
 unsigned nodes_user_count(const struct pending_nodes *nodes, uint64_t user_number);
+
+/* The sweep goes over all whose chain is not empty, by the user's number and then by their own, which is where they
+ * stand at home; beyond as many users as there are buckets, over several such rows at once. Whose chain begins behind
+ * it waits for the next sweep. The first begins again; the second moves on past the node it returns, NODE_NONE: the
+ * sweep has ended. */
+void nodes_begin_sweep(struct pending_nodes *nodes);
+uint32_t nodes_sweep(struct pending_nodes *nodes);
 
 #endif
