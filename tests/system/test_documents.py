@@ -25,7 +25,8 @@ TYPED = {
     "chatlogd --data-dir data --listen ipc://$PWD/chatlogd.sock": ("\x03", 0),
 }
 ONCE = {"./dev run": "./dev run --once"}
-TOO_LONG = ("./dev test", "./dev bench --quick")  # for these there must be a command of that name
+# For these there must be a command of that name.
+TOO_LONG = ("./dev test", "./dev bench --quick", "./dev bench --quick --systems chatlogd")
 SHELLS = ("", "sh", "bash", "shell", "console")
 
 
