@@ -2,7 +2,7 @@
 """The house rules that no compiler checks, over every file git knows or would add.
 
 usage: scripts/lint.py            print each finding as FILE:LINE: RULE: TEXT; exit status 1 when there is one
-       scripts/lint.py --write    bring the README's generated blocks up to date
+       scripts/lint.py --write    bring the generated blocks of the documents up to date
 
 A rule is a function that takes the tree, a dict from path to text, and yields (path, line, text). RULES lists them
 all; scripts/lint_test.py shows each of them a tree that breaks it.
@@ -340,7 +340,7 @@ def unknown_metric(tree):
     known = {name + suffix for name, kind, _, _ in metrics_rows(tree)
              for suffix in (("_bucket", "_sum", "_count", "") if kind == "histogram" else ("",))}
     for path, text in tree.items():
-        if re.fullmatch(r"systemd/.*\.json|README\.md", path):
+        if re.fullmatch(r"systemd/.*\.json|README\.md|docs/.*\.md", path):
             for match in re.finditer(r"\bchatlogd_[a-z_]+", text):
                 if match.group() not in known:
                     yield path, line_of(text, match.start()), f"{match.group()}: {METRICS_LIST} has no such metric"
@@ -358,40 +358,45 @@ def typescript_block(tree):
     return example_block(tree, "client/example/typescript/example.ts", "typescript")
 
 
-# Block of the README -> what it is made from.
-BLOCKS = {"reasons": reasons_block, "limits": limits_block, "events": events_block, "metrics": metrics_block,
-          "example": example_block, "python": python_block, "typescript": typescript_block}
+REFERENCE = "docs/reference.md"
+
+# Generated block -> the document it is in, and what it is made from.
+BLOCKS = {"reasons": (REFERENCE, reasons_block), "limits": (REFERENCE, limits_block),
+          "events": (REFERENCE, events_block), "metrics": (REFERENCE, metrics_block),
+          "example": ("README.md", example_block)}
+>>>>>>> operator
 
 
-def readme_with_blocks(tree):
-    """Returns the README with its generated blocks as they should be, and the names of blocks it does not have."""
-    readme = tree.get("README.md", "")
+def documents_with_blocks(tree):
+    """Returns the documents with their blocks as they should be, and (document, name) of blocks that are missing."""
+    fresh = {path: tree.get(path, "") for path, _ in BLOCKS.values()}
     missing = []
-    for name, make in BLOCKS.items():
+    for name, (path, make) in BLOCKS.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
-        before, found_begin, rest = readme.partition(begin)
+        before, found_begin, rest = fresh[path].partition(begin)
         _, found_end, after = rest.partition(end)
         if found_begin and found_end:
-            readme = before + begin + "\n".join(make(tree)) + "\n" + end + after
+            fresh[path] = before + begin + "\n".join(make(tree)) + "\n" + end + after
         else:
-            missing.append(name)
-    return readme, missing
+            missing.append((path, name))
+    return fresh, missing
 
 
-def stale_readme(tree):
-    fresh, missing = readme_with_blocks(tree)
-    for name in missing:
-        yield "README.md", 1, f"no lines <!-- {name} --> and <!-- /{name} -->"
-    lines = itertools.zip_longest(tree.get("README.md", "").split("\n"), fresh.split("\n"))
-    for number, (is_now, should_be) in enumerate(lines, 1):
-        if is_now != should_be:
-            yield "README.md", number, f"should be: {should_be} (scripts/lint.py --write mends it)"
-            return
+def stale_block(tree):
+    fresh, missing = documents_with_blocks(tree)
+    for path, name in missing:
+        yield path, 1, f"no lines <!-- {name} --> and <!-- /{name} -->"
+    for path, text in fresh.items():
+        lines = itertools.zip_longest(tree.get(path, "").split("\n"), text.split("\n"))
+        for number, (is_now, should_be) in enumerate(lines, 1):
+            if is_now != should_be:
+                yield path, number, f"should be: {should_be} (scripts/lint.py --write mends it)"
+                break
 
 
 RULES = [
     long_function, forbidden_include, included_source, library_out_of_place, leftover, dead_code, struct_typedef,
-    no_opening, wide_line, blank_space, unregistered_test, registry_host, missing_path, unknown_metric, stale_readme,
+    no_opening, wide_line, blank_space, unregistered_test, registry_host, missing_path, unknown_metric, stale_block,
 ]
 
 
@@ -419,8 +424,9 @@ def read_tree():
 def main(arguments):
     tree = read_tree()
     if arguments == ["--write"]:
-        with open("README.md", "w", encoding="utf-8", newline="") as file:
-            file.write(readme_with_blocks(tree)[0])
+        for path, text in documents_with_blocks(tree)[0].items():
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
         return 0
     if arguments:
         print(__doc__.split("\n\n")[1], file=sys.stderr)

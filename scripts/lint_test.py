@@ -5,7 +5,7 @@ import unittest
 import lint
 
 FUNCTION = "/* A file. */\nint many_lines(int a,\n               int b)\n{\n%s}\n"
-README = """# x
+REFERENCE = """# x
 <!-- reasons -->
 | Reason | Code | Meaning |
 |---|---|---|
@@ -28,6 +28,8 @@ README = """# x
 | `chatlogd_users` | gauge |  | Users. |
 | `chatlogd_requests_total` | counter | method, code | Requests. |
 <!-- /metrics -->
+"""
+README = """# x
 <!-- example -->
 ```c
 /* Example. */
@@ -45,7 +47,7 @@ const a = 1;
 ```
 <!-- /typescript -->
 """
-README_SOURCES = {
+SOURCES = {
     "daemon/base/error.h": '#define ERROR_REASONS(X) \\\n    X(QUEUE_FULL, RESOURCE_EXHAUSTED, "too many; retry")\n',
     "proto/chatlog_limits.h": (
         "/* A row: X(name, default, hard cap, meaning). */\n"
@@ -65,8 +67,8 @@ def includes(path, *names):
     return {path: "/* A file. */\n" + "".join(f"#include {name}\n" for name in names)}
 
 
-def readme(old="", new=""):
-    return {"README.md": README.replace(old, new), **README_SOURCES}
+def documents(old="", new=""):
+    return {"README.md": README.replace(old, new), "docs/reference.md": REFERENCE.replace(old, new), **SOURCES}
 
 
 # Rule -> (trees it must find exactly one fault in, trees it must find none in).
@@ -163,16 +165,16 @@ CASES = {
         [{"README.md": "[a](docs/b.md#there), [b](docs), [c](#here), [d](https://a.org/x)\n", "docs/b.md": "\n"},
          {"a.md": "see daemon/*/a.c, daemon/base/a.c; other/place. (build/proto/x)\n", "daemon/base/a.c": ""}]),
     "unknown_metric": (
-        [{**README_SOURCES, "systemd/a.json": "rate(chatlogd_requests[1m])\n"},
-         {**README_SOURCES, "README.md": "`chatlogd_users_bucket`\n"}],
-        [{**README_SOURCES, "systemd/a.json": "rate(chatlogd_requests_total[1m])\n", "README.md": "chatlogd_users\n"},
-         {**README_SOURCES, "daemon/a.c": "chatlogd_other\n"}]),
-    "stale_readme": (
-        [readme("too many; retry", "too many"), readme("RESOURCE_", "RESOURCES_"), readme("4 MiB", "8 MiB"),
-         readme("| `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |\n"),
-         readme("fixed", "600,000"), readme("int main(void);\n"), readme("| counter", "| gauge"),
-         readme("`0a`", "`0b`"), readme("<!-- /limits -->\n")],
-        [readme()]),
+        [{**SOURCES, "systemd/a.json": "rate(chatlogd_requests[1m])\n"},
+         {**SOURCES, "README.md": "`chatlogd_users_bucket`\n"}],
+        [{**SOURCES, "systemd/a.json": "rate(chatlogd_requests_total[1m])\n", "README.md": "chatlogd_users\n"},
+         {**SOURCES, "daemon/a.c": "chatlogd_other\n"}]),
+    "stale_block": (
+        [documents("too many; retry", "too many"), documents("RESOURCE_", "RESOURCES_"), documents("4 MiB", "8 MiB"),
+         documents("| `timeout_ms` | 600,000 | fixed | milliseconds a request may wait |\n"),
+         documents("fixed", "600,000"), documents("int main(void);\n"), documents("| counter", "| gauge"),
+         documents("`0a`", "`0b`"), documents("<!-- /limits -->\n")],
+        [documents()]),
 }
 
 
@@ -192,9 +194,9 @@ class RulesTest(unittest.TestCase):
                 with self.subTest(rule=rule.__name__, tree=tree):
                     self.assertEqual([], list(rule(tree)))
 
-    def test_write_mends_the_readme(self):
-        fresh, missing = lint.readme_with_blocks(readme("4 MiB", "8 MiB"))
-        self.assertEqual((README, []), (fresh, missing))
+    def test_write_mends_the_documents(self):
+        fresh, missing = lint.documents_with_blocks(documents("4 MiB", "8 MiB"))
+        self.assertEqual(({"README.md": README, "docs/reference.md": REFERENCE}, []), (fresh, missing))
 
 
 if __name__ == "__main__":

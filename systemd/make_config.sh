@@ -8,5 +8,5 @@ runner=()
 if setarch --addr-no-randomize true 2>/dev/null; then
     runner=(setarch --addr-no-randomize)
 fi
-"${runner[@]}" "$1" --print-config --data-dir /var/lib/chatlogd |
-    sed -E 's/^([a-z-]+ = )/#\1/; s/^#(data-dir = )/\1/' >"$2"
+"${runner[@]}" "$1" --print-config --data-dir /var/lib/chatlogd --backup-dir /var/lib/chatlog-backup/chatlogd |
+    sed -E 's/^([a-z-]+ = )/#\1/; s/^#((data|backup)-dir = )/\1/' >"$2"

@@ -9,16 +9,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { READY_TIMEOUT_MS = 2000, MILLISECONDS = 1000 };
 
 static int session_unreachable(const struct session *session, const struct chatlog_error *error)
 {
-    report_failure(chatlog_code_name((int)error->code), error->reason,
-                   "No daemon answers at %s.\n"
-                   "  Check that chatlogd runs (`systemctl status chatlogd`), that it listens there, and that you may\n"
-                   "  open its socket; name another with --server URL or CHATLOG_SERVER.",
-                   session->url);
+    static const char scheme[] = "ipc://";
+    const char *hint = "`systemctl status chatlogd` tells. Name another daemon with --server URL or CHATLOG_SERVER.";
+    if (strncmp(session->url, scheme, strlen(scheme)) == 0 && access(session->url + strlen(scheme), R_OK | W_OK) != 0 &&
+        errno == EACCES) {
+        hint = "You may not open its socket: that is for its group (chatlog) only. `id` lists your groups; root adds "
+               "you\n  with `usermod --append --groups chatlog USER`, which counts from your next login on.";
+    }
+    report_failure(chatlog_code_name((int)error->code), error->reason, "%s\n  %s", error->message, hint);
     return EXIT_UNREACHABLE;
 }
 

@@ -141,7 +141,7 @@ class Unreachable(unittest.TestCase):
         self.assertEqual(result.returncode, UNREACHABLE, result.stderr)
         self.assertTrue(result.stderr.startswith("chatlog: UNAVAILABLE: "), result.stderr)
         self.assertIn(url, result.stderr)
-        self.assertIn("Check that chatlogd runs", result.stderr)
+        self.assertIn("Name another daemon with --server URL", result.stderr)
         self.assertEqual(result.stdout, "")
 
     def test_no_socket(self):

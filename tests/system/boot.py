@@ -6,15 +6,18 @@ $CHATLOG_MAKE_HISTORY, and to be root. Each step goes on where the one before en
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
 import traceback
 
+from documents import document_commands
 from machine import Failure, Machine, root_make, run, wait_for
 
 UNIT = "chatlogd.service"
 DATA = "/var/lib/chatlogd"
+BACKUPS = "/var/lib/chatlog-backup/chatlogd"
 CONFIG = "/etc/chatlogd/chatlogd.conf"
 HISTORY_MESSAGES = 1_200_000
 # What a machine changes by itself while it runs, and what apt, dpkg and the user database keep by policy.
@@ -105,7 +108,8 @@ class Service:
         self.machine.run("systemctl", "is-enabled", UNIT)
         expect_equal(self.show("Type"), "notify", "the service's type")
         wait_for("a status that tells the layout", lambda: self.show("StatusText").startswith("Serving layout "))
-        expect_equal(self.file_status(DATA), "700 chatlogd chatlog", DATA)
+        for path in DATA, BACKUPS:
+            expect_equal(self.file_status(path), "700 chatlogd chatlog", path)
         expect_equal(self.file_status("/run/chatlogd/chatlogd.sock"), "660 chatlogd chatlog", "the socket")
         expect_equal(self.file_status("/run/chatlogd"), "750 chatlogd chatlog", "/run/chatlogd")
         if "--peer " in self.machine.run("chatlogd", "--help").stdout:  # who may do what is said by Unix user
@@ -124,6 +128,7 @@ class Service:
         self.chatlog("health")
         refused = self.chatlog("health", user="stranger", check=False)
         expect_equal(refused.returncode, 69, f"a stranger is told {refused.stderr}")
+        expect("usermod --append --groups chatlog" in refused.stderr, f"a stranger is told {refused.stderr}")
 
     def step_the_man_pages_and_the_completion_are_there(self):
         for page in "man8/chatlogd.8", "man5/chatlogd.conf.5", "man1/chatlog.1", "man3/libchatlog.3":
@@ -203,6 +208,19 @@ class Service:
         self.machine.run("umount", DATA)
         self.machine.run("systemctl", "start", UNIT)
 
+    def step_a_backup_is_made_and_restored(self):
+        self.append("before the backup")
+        kept = self.texts()
+        self.machine.run("chatlog", "backup", "one")  # takes an admin: root
+        self.append("after the backup")
+        self.machine.run("systemctl", "stop", UNIT)
+        self.machine.run("rm", "-r", DATA)
+        self.machine.run("chatlogd", "restore", "--from", f"{BACKUPS}/one", "--data-dir", DATA)
+        self.machine.run("chown", "--recursive", "chatlogd:chatlog", DATA)
+        self.machine.run("systemctl", "start", UNIT)
+        expect_equal(self.texts(), kept, "what is there after the restore")
+        expect("everything is sound" in self.machine.run("chatlog", "verify").stdout, "what was restored is not sound")
+
     # More than one, and TCP.
 
     def step_an_instance_has_its_own_data_and_does_not_see_the_others(self):
@@ -215,20 +233,36 @@ class Service:
         expect("in the shop" not in self.texts(), "the first one has what was told the other")
         process = self.show("MainPID", "chatlogd@shop.service")
         seen = self.machine.run("nsenter", "--target", process, "--mount", "ls", "/var/lib").stdout.split()
-        expect_equal(seen, ["chatlogd-shop"], "what it sees of /var/lib")
+        expect_equal(seen, ["chatlog-backup", "chatlogd-shop"], "what it sees of /var/lib")
+        self.machine.run("chatlog", "backup", "one", "--server", server)
+        expect(os.path.exists(self.machine.path(f"{BACKUPS}-shop/one/manifest.json")), "its backup is not there")
+        seen = self.machine.run("nsenter", "--target", process, "--mount", "ls", os.path.dirname(BACKUPS)).stdout
+        expect_equal(seen, "chatlogd-shop\n", "the backups that it sees")
 
     def step_the_drop_in_opens_tcp_on_this_machine(self):
-        health = ("health", "--server", "tcp://127.0.0.1:7311", "--timeout", "5")
+        tcp = ("--server", "tcp://127.0.0.1:7311", "--timeout", "5")
+        key = "/etc/chatlogd/token.key"
+        self.machine.write(key, secrets.token_hex(32))
+        self.machine.run("chown", "chatlogd", key)
+        self.machine.run("chmod", "400", key)
+        self.machine.run("sh", "-c", f"echo 'token-key = main:HS256:{key}' >>{CONFIG}")
+        token = self.machine.run("chatlog", "token", "--key", f"main:HS256:{key}", "--user", "alice").stdout.strip()
         self.machine.run("sh", "-c", f"printf 'listen = %s\\n' ipc:///run/chatlogd/chatlogd.sock "
                                      f"tcp://127.0.0.1:7311 >>{CONFIG}")
-        expect(self.chatlog(*health, check=False).returncode != 0, "TCP is open before")
+        expect(self.chatlog("health", *tcp, check=False).returncode != 0, "TCP is open before")
         with open(os.path.join(os.environ["SOURCE_DIR"], "systemd/tcp.conf"), encoding="utf-8") as file:
             self.machine.write("/etc/systemd/system/chatlogd.service.d/tcp.conf", file.read())
         self.machine.run("systemctl", "daemon-reload")
         self.machine.run("systemctl", "restart", UNIT)
-        self.chatlog(*health)
+        self.chatlog("health", *tcp)
+        with_token = ("env", f"CHATLOG_TOKEN={token}", "chatlog", "log")
+        self.machine.run_as("stranger", *with_token, "alice", "trip", *tcp)
+        for command, refusal in ((("chatlog", "log", "alice"), "TOKEN_REQUIRED"),
+                                 ((*with_token, "bob"), "USER_FOREIGN")):
+            refused = self.machine.run_as("stranger", *command, "trip", *tcp, check=False).stderr
+            expect(refusal in refused, f"instead of {refusal}: {refused}")
         shutil.rmtree(self.machine.path("/etc/systemd/system/chatlogd.service.d"))
-        self.machine.run("sed", "-i", "/^listen/d", CONFIG)
+        self.machine.run("sed", "-i", "/^listen/d; /^token-key/d", CONFIG)
         self.machine.run("systemctl", "daemon-reload")
         self.machine.run("systemctl", "restart", UNIT)
 
@@ -292,13 +326,38 @@ class Service:
         run("dpkg-deb", "--root-owner-group", "--build", made, f"{made}.deb")
         return f"{made}.deb"
 
-    def step_purging_leaves_nothing(self):
+    def step_purging_leaves_backups_and_nothing_else(self):
         self.machine.run("apt-get", "purge", "--yes", "chatlogd")
-        self.machine.run("userdel", "member")
-        self.machine.run("userdel", "stranger")
-        left = sorted(self.files() - self.files_before)
-        expect_equal(left, [], "left behind")
+        backups = {f"{folder}/one/{name}" for folder in (BACKUPS, f"{BACKUPS}-shop")
+                   for name in ("data.mdb", "manifest.json")}
+        left = {path for path in self.files() - self.files_before if os.path.isfile(self.machine.path(path))}
+        expect_equal(left, backups, "left behind")
         expect("chatlogd" in self.machine.run("cat", "/etc/passwd").stdout, "the user's number may be given away")
+        self.machine.run("rm", "-r", os.path.dirname(BACKUPS))
+
+    def step_every_command_for_root_in_the_documents_works(self):
+        """In their order, each document for itself; who reads it has a checkout, the package and a user "bot"."""
+        checkout = "/root/checkout"
+        os.makedirs(self.machine.path(f"{checkout}/build-package"))
+        shutil.copy(self.package, self.machine.path(f"{checkout}/build-package"))
+        self.machine.run("useradd", "bot")
+        commands = [command for command in document_commands(os.environ["SOURCE_DIR"]) if command.as_root]
+        expect(len(commands) > 30, f"the documents have only {len(commands)} commands for root")
+        for path in dict.fromkeys(command.path for command in commands):
+            self.machine.run("systemctl", "reset-failed", check=False)  # systemd counts every start
+            if path != "README.md":  # which tells how to install it
+                self.install(self.package)
+            for command in commands:
+                if command.path == path:
+                    print(f"      {command}", flush=True)
+                    self.machine.run("bash", "-c", f"cd {checkout}; apt() {{ apt-get --yes \"$@\"; }}; {command.text}")
+            self.machine.run("apt-get", "purge", "--yes", "chatlogd")
+        self.machine.run("rm", "-r", checkout, os.path.dirname(BACKUPS))
+
+    def step_then_nothing_is_left(self):
+        for user in "member", "stranger", "bot":
+            self.machine.run("userdel", user)
+        expect_equal(sorted(self.files() - self.files_before), [], "left behind")
 
 
 def dependencies(package):

@@ -13,7 +13,7 @@ import time
 
 TIMEOUT = 300  # seconds that anything may take before it counts as hanging
 RELEASE = "bookworm"
-PACKAGES = "systemd,systemd-sysv,dbus,procps,bash-completion"
+PACKAGES = "systemd,systemd-sysv,dbus,procps,bash-completion,openssl"
 
 
 class Failure(Exception):

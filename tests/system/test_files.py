@@ -77,11 +77,13 @@ class Configuration(unittest.TestCase):
         self.assertGreater(len(wanted), 10)
         self.assertEqual(re.findall(r"(?m)^#?([a-z-]+) =", self.text), wanted)
 
-    def test_it_sets_nothing_but_the_directory(self):
-        self.assertEqual(re.findall(r"(?m)^[^#\n].*$", self.text), ["[chatlogd]", "data-dir = /var/lib/chatlogd"])
+    def test_it_sets_nothing_but_the_directories(self):
+        self.assertEqual(re.findall(r"(?m)^[^#\n].*$", self.text), [
+            "[chatlogd]", "data-dir = /var/lib/chatlogd", "backup-dir = /var/lib/chatlog-backup/chatlogd"])
 
     def test_what_is_commented_out_is_the_default(self):
-        default = run(os.environ["CHATLOGD"], "--print-config", "--data-dir", "/var/lib/chatlogd").stdout
+        default = run(os.environ["CHATLOGD"], "--print-config", "--data-dir", "/var/lib/chatlogd",
+                      "--backup-dir", "/var/lib/chatlog-backup/chatlogd").stdout
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
             file.write(re.sub(r"(?m)^#([a-z-]+ = .)", r"\1", self.text))
             file.flush()
