@@ -363,8 +363,8 @@ REFERENCE = "docs/reference.md"
 # Generated block -> the document it is in, and what it is made from.
 BLOCKS = {"reasons": (REFERENCE, reasons_block), "limits": (REFERENCE, limits_block),
           "events": (REFERENCE, events_block), "metrics": (REFERENCE, metrics_block),
-          "example": ("README.md", example_block)}
->>>>>>> operator
+          "example": ("README.md", example_block), "python": ("README.md", python_block),
+          "typescript": ("README.md", typescript_block)}
 
 
 def documents_with_blocks(tree):
