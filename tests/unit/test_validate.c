@@ -110,6 +110,76 @@ static void bytes_that_are_no_protobuf_are_refused(void **state)
     expect_refused(&bytes, ERROR_REQUEST_MALFORMED);
 }
 
+/* What the contract does not have today: a message in itself, and numbers of fixed size. */
+static const ProtobufCMessageDescriptor nested;
+static const ProtobufCFieldDescriptor nested_fields[] = {
+    {.name = "inner", .id = 1, .label = PROTOBUF_C_LABEL_NONE, .type = PROTOBUF_C_TYPE_MESSAGE, .descriptor = &nested},
+    {.name = "short", .id = 2, .label = PROTOBUF_C_LABEL_NONE, .type = PROTOBUF_C_TYPE_FIXED32},
+    {.name = "long", .id = 3, .label = PROTOBUF_C_LABEL_NONE, .type = PROTOBUF_C_TYPE_FIXED64},
+};
+static const ProtobufCIntRange nested_ranges[] = {{1, 0}, {0, 3}};
+static const ProtobufCMessageDescriptor nested = {.magic = PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+                                                  .short_name = "Nested",
+                                                  .n_fields = 3,
+                                                  .fields = nested_fields,
+                                                  .n_field_ranges = 1,
+                                                  .field_ranges = nested_ranges};
+
+/* Validates so many messages, each in the one before. */
+static int validate_nested(unsigned depth, struct error *error)
+{
+    struct buffer bytes = {0};
+    for (unsigned i = 0; i < depth; i++) {
+        struct buffer outer = {0};
+        wire_put_element(&outer, 1, buffer_span(&bytes));
+        buffer_free(&bytes);
+        bytes = outer;
+    }
+    int rc = validate_message(&nested, buffer_span(&bytes), &limits, NULL, error);
+    buffer_free(&bytes);
+    return rc;
+}
+
+static void messages_nested_without_end_are_refused(void **state)
+{
+    (void)state;
+    struct error error;
+    assert_int_equal(validate_nested(3, &error), 0); /* what the contract needs */
+    assert_int_equal(validate_nested(20, &error), -ERROR_REQUEST_TOO_LARGE);
+    assert_int_equal(validate_nested(2000, &error), -ERROR_REQUEST_TOO_LARGE);
+    assert_non_null(strstr(error.message, "nested more than"));
+}
+
+static void numbers_of_fixed_size_must_have_it(void **state)
+{
+    (void)state;
+    struct error error;
+    struct span good = span_of("\x15\1\2\3\4\x19\1\2\3\4\5\6\7\10", 14);
+    assert_int_equal(validate_message(&nested, good, &limits, NULL, &error), 0);
+    struct span cut = span_of(good.data, good.size - 1);
+    assert_int_equal(validate_message(&nested, cut, &limits, NULL, &error), -ERROR_REQUEST_MALFORMED);
+    static const struct span swapped[] = {{(const uint8_t *)"\x1d\1\2\3\4", 5}, {(const uint8_t *)"\x10\1", 2}};
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(validate_message(&nested, swapped[i], &limits, NULL, &error), -ERROR_REQUEST_MALFORMED);
+    }
+}
+
+static void the_fingerprint_knows_fields_that_nobody_knows(void **state)
+{
+    (void)state;
+    struct fingerprint prints[3] = {{0}};
+    static const char *const values[] = {"new", "new", "newer"};
+    for (size_t i = 0; i < 3; i++) {
+        struct buffer bytes = {0};
+        struct error error;
+        wire_put_bytes(&bytes, 99, span_of_string(values[i]));
+        assert_int_equal(validate(&bytes, &prints[i], &error), 0);
+        buffer_free(&bytes);
+    }
+    assert_memory_equal(&prints[0], &prints[1], sizeof(prints[0]));
+    assert_memory_not_equal(&prints[0], &prints[2], sizeof(prints[0]));
+}
+
 static void put_entry(struct buffer *message, const char *key, const char *value)
 {
     struct buffer entry = {0};
@@ -185,6 +255,9 @@ int main(void)
         cmocka_unit_test(unknown_fields_are_passed_over_but_not_without_end),
         cmocka_unit_test(a_field_of_another_type_is_refused),
         cmocka_unit_test(bytes_that_are_no_protobuf_are_refused),
+        cmocka_unit_test(messages_nested_without_end_are_refused),
+        cmocka_unit_test(numbers_of_fixed_size_must_have_it),
+        cmocka_unit_test(the_fingerprint_knows_fields_that_nobody_knows),
         cmocka_unit_test(the_fingerprint_knows_what_is_said_not_in_which_order_it_is_encoded),
         cmocka_unit_test(the_utf8_prefix_ends_before_what_is_no_character),
     };
