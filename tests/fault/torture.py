@@ -232,6 +232,7 @@ def main():
         torture(table, directory, seconds)
     finally:
         leftovers_end(directory)
+        table.take()
         shutil.rmtree(directory, ignore_errors=True)
         table.show()
         status = table.verdict(seconds)
