@@ -34,10 +34,10 @@ class Programme:
 
 
 PROGRAMMES = [
-    Programme("fault.kill@long", 0.38, 24, 36, 60),
+    Programme("fault.kill@long", 0.38, 24, 40, 60),
     Programme("fault.power_cut@long", 0.08, 12, 11, 40),
     Programme("fault.calls@long", 0.10, 12, 25, 25),
-    Programme("fault.linear@long", 0.06, 22, 1.2, 20),
+    Programme("fault.linear@long", 0.06, 22, 2, 20),
     Programme("fault.network@long", 0.05, 8, 6, 10),
     Programme("fault.flip@long", 0.05, 10, 8, 20),
     Programme("fault.backup@long", 0.10, 40, 8, 12),
