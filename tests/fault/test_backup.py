@@ -52,17 +52,21 @@ class Backup(unittest.TestCase):
     # ---- Killed in the middle ----
 
     def interrupted(self, daemon, load, name):
-        """A backup under load whose daemon is killed at some moment. Returns the time in which it was made."""
+        """A backup under load whose daemon is killed in the middle of it, or soon after. Returns the time in which it
+        was made."""
         load.go()
         time.sleep(self.random.uniform(0, 0.1))
         began = now_us()
         asked = daemon.ask_backup(name)
-        try:
-            asked.wait(self.random.choice((0.02, 0.05, 0.1, 0.2, TIMEOUT)))
-        except subprocess.TimeoutExpired:
-            pass
+        making = f"{daemon.backups}/.making"
+        if self.random.random() < 0.3:
+            asked.wait(TIMEOUT)
+        while asked.poll() is None and not os.path.exists(making):
+            time.sleep(0.0005)
+        time.sleep(self.random.uniform(0, 0.01))
         daemon.kill()
         ended = now_us()
+        self.cut += os.path.exists(making)
         asked.communicate(timeout=TIMEOUT)
         self.acks += load.wait()["acks"]
         return began, ended
@@ -101,14 +105,14 @@ class Backup(unittest.TestCase):
     def test_killed_at_any_moment_there_is_a_whole_backup_of_one_moment_or_none(self):
         daemon = self.keeper()
         load = self.load(daemon)
-        self.acks = 0
+        self.acks = self.cut = 0
         found = [self.cycle(daemon, load, number) for number in range(CYCLES)]
         whole = sum(there for there, _ in found)
-        report("29 backup: kill -9", CYCLES, {"answered": self.acks}, CYCLES - whole, 0,
+        report("29 backup: kill -9", CYCLES, {"answered": self.acks}, self.cut, 0,
                f"{whole} were whole, {sum(moving for _, moving in found)} of them of a migration under way")
         self.assertEqual(load.end(), "")
         self.assertGreater(self.acks, 100 * CYCLES, "void: too little load")
-        self.assertLess(whole, max(CYCLES, 2), "void: no backup was interrupted")
+        self.assertGreater(self.cut, 0, "void: no backup was interrupted")
 
     def test_control_an_older_backup_is_found_out(self):
         daemon, load = self.filled()

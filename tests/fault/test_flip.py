@@ -5,6 +5,7 @@ The control is data of layout 1, which has no checksums: there the flips must be
 """
 
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -40,15 +41,19 @@ class Flip(unittest.TestCase):
             timeout=20 * TIMEOUT)
         words = result.stdout.decode().split()
         found = {word: int(number) for word, number in zip(words[::2], words[1::2])}
-        return {**found, "why": result.stderr.decode()[:2000]}
+        told = result.stderr.decode()
+        asserts = sorted(set(re.findall(r"^chatlog_fault_flip: (.*Assertion.*)$", told, re.MULTILINE)))
+        return {**found, "asserts": asserts, "why": told[:2000]}
 
     def test_no_flipped_bit_brings_a_wrong_message(self):
         found = self.harmed("bit", TRIALS)
         print(found, file=sys.stderr)
         matter = TRIALS - found["harmless"]
-        report("25 bit flips", TRIALS, {"messages": found["messages"]}, matter, found["wrong"] + found["missing"],
-               f"{found['reported']} reported, {found['found']} found by the check, {found['ended']} crashes")
+        report("25 bit flips", TRIALS, {"messages": found["messages"]}, matter,
+               found["wrong"] + found["missing"] + len(found["asserts"]),
+               f"{found['reported']} reported, {found['found']} found by the check, {found['ended']} crashes in LMDB")
         self.assertEqual(found["wrong"], 0, found["why"])
+        self.assertEqual(found["asserts"], [], "what is read is input: no contract may be broken by it")
         self.assertGreater(matter, TRIALS / 10, "void: the flips do not matter")
         self.assertLessEqual(found["missing"], SILENT_SHARE * matter, found["why"])
 

@@ -34,10 +34,10 @@ class Programme:
 
 
 PROGRAMMES = [
-    Programme("fault.kill@long", 0.34, 24, 36, 60),
+    Programme("fault.kill@long", 0.34, 24, 40, 60),
     Programme("fault.power_cut@long", 0.07, 12, 11, 40),
     Programme("fault.calls@long", 0.09, 12, 25, 25),
-    Programme("fault.linear@long", 0.05, 22, 1.2, 20),
+    Programme("fault.linear@long", 0.05, 22, 2, 20),
     Programme("fault.network@long", 0.04, 8, 6, 10),
     Programme("fault.flip@long", 0.04, 10, 8, 20),
     Programme("fault.backup@long", 0.10, 40, 8, 12),
@@ -236,6 +236,7 @@ def main():
         torture(table, directory, seconds)
     finally:
         leftovers_end(directory)
+        table.take()
         shutil.rmtree(directory, ignore_errors=True)
         table.show()
         status = table.verdict(seconds)

@@ -143,6 +143,10 @@ static bool cursor_move(struct cursor *cursor, struct span key, MDB_cursor_op mo
     if (!txn_keep(cursor->txn, mdb_cursor_get(cursor->handle, &lmdb_key, &value, move))) {
         return false;
     }
+    if (lmdb_key.mv_size > KEY_LMDB_MAX) { /* of a page that is damaged: LMDB does not look */
+        txn_fail_damaged(cursor->txn);
+        return false;
+    }
     cursor->key = span_of(lmdb_key.mv_data, lmdb_key.mv_size);
     cursor->value = span_of(value.mv_data, value.mv_size);
     return true;
@@ -151,7 +155,7 @@ static bool cursor_move(struct cursor *cursor, struct span key, MDB_cursor_op mo
 struct key cursor_copy_key(const struct cursor *cursor)
 {
     struct key key = key_empty();
-    key_add(&key, cursor->key); /* LMDB's own limit is its size */
+    key_add(&key, cursor->key);
     return key;
 }
 
