@@ -238,7 +238,7 @@ static int dry_run(const struct command *command)
     }
     printf("trial        %" PRIu64 " messages copied to a scratch directory, migrated in %.2f s, and removed again\n",
            forecast.trial_messages, forecast.trial_seconds);
-    printf("time         %.1f s with the daemon idle, beside live changes five times that\n",
+    printf("time         %.1f s with the daemon idle, beside live changes ten times that or more\n",
            forecast.predicted_seconds);
     printf("space        file now %.1f MiB, at most %.1f MiB; data then %.1f MiB\n", (double)forecast.file_bytes / MIB,
            (double)forecast.predicted_file_bytes / MIB, (double)forecast.predicted_used_bytes / MIB);

@@ -65,7 +65,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"client/cli/", PUBLIC, r'"cli/\w+\.h"', r"<(jansson|jwt|xxhash|utf8proc)\.h>"),
     (r"client/example/", r"<chatlog\.h>"),
     (r"tests/unit/", TEST, BASE, LIMITS, GENERATED, r'"(auth|store|history|rpc|metrics)/[\w/]+\.h"',
-     r'"(config|server|supervisor|token_reload)\w*\.h"', r"<lmdb\.h>"),
+     r'"(config|server|supervisor|token_reload)\w*\.h"', r"<(lmdb|lz4|lz4hc)\.h>"),
     (r"tests/store/", TEST, BASE, LIMITS, GENERATED, STORE, r'"store/maintenance\.h"'),
     (r"tests/support/lmdb_file\.[ch]$", TEST, BASE, r"<lmdb\.h>"),
     (r"tests/support/", TEST, PUBLIC, BASE, GENERATED, STORE, r'"(rpc/rpc|auth/session)\.h"',

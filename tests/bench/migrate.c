@@ -150,6 +150,7 @@ static void forecast_take(const char *data, struct migrate_report *report)
 
 static void idle_measure(const char *data, struct migrate_report *report)
 {
+    static char output[OUTPUT_BYTES];
     struct chatlog_migration migration;
     struct watched *watched = watched_start(data, "auto");
     report->ready_ms = watched_ready_ms(watched);
@@ -161,6 +162,8 @@ static void idle_measure(const char *data, struct migrate_report *report)
     chatlog_migration_free(&migration);
     report->idle = watched_look(watched);
     watched_stop(watched);
+    must_run((const char *const[]){getenv("CHATLOGD"), "migrate", "--status", "--data-dir", data, NULL}, output);
+    report->target_bytes = (uint64_t)number_behind(output, "\"used_bytes\":");
 }
 
 static double now_seconds(void)

@@ -23,12 +23,12 @@ static const char *verdict(bool met)
     return met ? "met" : "MISSED";
 }
 
-static void file_row(const char *what, const struct watched_result *seen)
+static void file_row(const char *what, const struct watched_result *seen, uint64_t target_bytes)
 {
-    uint64_t larger = seen->file_first_bytes > seen->file_last_bytes ? seen->file_first_bytes : seen->file_last_bytes;
+    uint64_t larger = seen->file_first_bytes > target_bytes ? seen->file_first_bytes : target_bytes;
     double ratio = (double)seen->file_peak_bytes / (double)larger;
     row(what, "<= 1.10 x", verdict(ratio <= 1.10), "%.3f x (%.0f, %.0f, %.0f MB)", ratio,
-        (double)seen->file_first_bytes / 1e6, (double)seen->file_peak_bytes / 1e6, (double)seen->file_last_bytes / 1e6);
+        (double)seen->file_first_bytes / 1e6, (double)seen->file_peak_bytes / 1e6, (double)target_bytes / 1e6);
 }
 
 static void memory_row(const char *what, const struct watched_result *seen, const struct watched_result *held)
@@ -100,8 +100,8 @@ void migrate_table_print(const struct migrate_report *report)
         report->seconds);
     row("messages a second, under load", "goal 28,000", "", "%.0f (%.2f s)",
         (double)report->loaded_messages / report->loaded_seconds, report->loaded_seconds);
-    file_row("peak file / larger of both, idle", &report->idle);
-    file_row("peak file / larger of both, under load", &report->moving.seen);
+    file_row("peak file / larger of both, idle", &report->idle, report->target_bytes);
+    file_row("peak file / larger of both, under load", &report->moving.seen, report->target_bytes);
     latency_rows(report);
     memory_row("extra RssAnon, idle", &report->idle, &report->held.seen);
     memory_row("extra RssAnon, under load", &report->moving.seen, &report->held.seen);

@@ -22,6 +22,7 @@ struct migrate_report {
     double seconds; /* of the migration with the daemon idle */
     double ready_ms;
     struct watched_result idle;
+    uint64_t target_bytes; /* that the migrated data takes; its file, which never gets smaller, has free room beside */
     size_t windows;
     struct migrate_load held;
     struct migrate_load moving;

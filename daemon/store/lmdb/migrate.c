@@ -7,6 +7,7 @@
 #include "store/lmdb/migrate_move.h"
 #include "store/lmdb/migrate_pack.h"
 #include "store/lmdb/migrate_place.h"
+#include "store/lmdb/migrate_sweep.h"
 
 #include <stdio.h>
 
@@ -241,7 +242,7 @@ static bool next_find(struct mover *mover, struct buffer memory[2], struct place
     struct place next;
     for (size_t i = 0; mover->source->next_conversation(&mover->work->txn, &place, &next, &memory[i % 2]); i++) {
         if (next.damaged.size > 0) {
-            mover_remove_stray(mover, next.damaged_table, next.damaged);
+            sweep_remove(mover, next.damaged_table, next.damaged);
             continue;
         }
         if (!head_user_is_forgotten(&mover->work->txn, next.user)) {
@@ -286,13 +287,13 @@ static enum migrate_result migration_finish(struct mover *mover)
 /* No conversation is left. */
 static enum migrate_result rest_move(struct mover *mover)
 {
-    if (mover_source_is_empty(mover)) {
+    if (sweep_is_done(mover)) {
         return migration_finish(mover);
     }
     if (removals_are_pending(&mover->work->txn)) {
         return mover->moved > 0 ? MIGRATE_MORE : MIGRATE_WAITS;
     }
-    return mover_sweep(mover) ? migration_finish(mover) : MIGRATE_MORE;
+    return sweep_run(mover) ? migration_finish(mover) : MIGRATE_MORE;
 }
 
 static enum migrate_result conversations_move(struct mover *mover, struct buffer memory[2])

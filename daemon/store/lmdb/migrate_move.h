@@ -31,15 +31,6 @@ void mover_fail(struct mover *mover, const char *why);
  * *seq up to the last message that was moved. */
 bool mover_move(struct mover *mover, const struct place *from, const struct place *to, uint64_t *seq);
 
-/* Puts one entry of the source in quarantine. */
-void mover_remove_stray(struct mover *mover, enum table table, struct span key);
-
-/* Puts what the source has of no conversation in quarantine. False: there is more, or it failed. */
-bool mover_sweep(struct mover *mover);
-
-/* True when no table of the source has an entry. */
-bool mover_source_is_empty(struct mover *mover);
-
 /* Why the record of this kind that was found under a key cannot be used; NULL: it can. A message's seq and what its key
  * ends in are checked by the caller. `answer` is for decoding. */
 const char *record_damage(enum kind kind, struct span record, uint64_t seq, struct span conversation,
