@@ -45,7 +45,7 @@ static void tell(struct story *story, struct store_op op)
     struct said *said = &story->said[story->count++];
     assert_true(story->count <= STEPS_MAX);
     memset(said, 0, sizeof(*said));
-    said->reason = answer->reason;
+    said->reason = (int)answer->reason;
     if (answer->reason == 0) {
         said->replayed = answer->result.replayed;
         said->first_seq = answer->result.first_seq;
