@@ -4,6 +4,7 @@ own, in the order in which it is written. Those for root are run by boot.py."""
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,12 @@ TYPED = {
     "chatlog bench --seconds 2": ("y\n", 0),
     "chatlogd --data-dir data --listen ipc://$PWD/chatlogd.sock": ("\x03", 0),
 }
-ONCE = {"./dev run": "./dev run --once"}
+# What is added to a command that would not end by itself, or would look for the daemon that is installed.
+ADDED = {
+    "./dev run": "--once",
+    "python3 client/example/python/example.py": "$SOCKET",
+    "cd client/example/typescript && npm ci && npm run build && node dist/example.js": "$SOCKET",
+}
 # For these there must be a command of that name.
 TOO_LONG = ("./dev test", "./dev bench --quick", "./dev bench --quick --systems chatlogd")
 SHELLS = ("", "sh", "bash", "shell", "console")
@@ -42,7 +48,9 @@ class Scratch:
         self.daemon = Daemon()
         self.path = f"{self.daemon.directory}/scratch"
         os.makedirs(f"{self.daemon.directory}/backups")
-        os.mkdir(self.path)
+        for folder in ("client/example", "proto"):
+            shutil.copytree(f"{SOURCE}/{folder}", f"{self.path}/{folder}",
+                            ignore=shutil.ignore_patterns("node_modules", "dist", "gen"))
         self.write("token.key", os.urandom(32).hex())
         self.daemon.options = ["--backup-dir", f"{self.daemon.directory}/backups",
                                "--token-key", f"main:HS256:{self.path}/token.key"]
@@ -60,8 +68,10 @@ class Scratch:
     def run(self, text, keys):
         """Types the command on a terminal, then the keys once it has said something. Returns its status and output."""
         folders = ":".join(dict.fromkeys(os.path.dirname(program) for program in PROGRAMS.values()))
-        environment = {**os.environ, "PATH": f"{folders}:{os.environ['PATH']}", "TERM": "xterm", "LC_ALL": "C.UTF-8",
-                       "CHATLOG_SERVER": self.daemon.url, "LINES": "40", "COLUMNS": "120"}
+        environment = {**os.environ, "PATH": f"{folders}:/usr/bin:{os.environ['PATH']}", "TERM": "xterm",
+                       "LC_ALL": "C.UTF-8", "CHATLOG_SERVER": self.daemon.url,
+                       "SOCKET": self.daemon.url.removeprefix("ipc://"), "npm_config_prefer_offline": "true",
+                       "LINES": "40", "COLUMNS": "120"}
         pid, terminal = pty.fork()
         if pid == 0:
             os.chdir(SOURCE if text.startswith("./dev") else self.path)
@@ -101,7 +111,7 @@ class Documents(unittest.TestCase):
         commands = [command for command in document_commands(SOURCE) if not command.as_root]
         self.assertGreater(len(commands), 15)
         typed = [bare(command.text) for command in commands]
-        gone = [text for text in (*TYPED, *ONCE, *TOO_LONG) if text not in typed]
+        gone = [text for text in (*TYPED, *ADDED, *TOO_LONG) if text not in typed]
         self.assertEqual(gone, [], "no document has these")
         for path in dict.fromkeys(command.path for command in commands):
             scratch = Scratch()
@@ -116,7 +126,7 @@ class Documents(unittest.TestCase):
             self.is_command_of_dev(text.split()[1])
             return
         keys, wanted = TYPED.get(text, ("", 0))
-        status, shown = scratch.run(ONCE.get(text, text), keys)
+        status, shown = scratch.run(f"{text} {ADDED.get(text, '')}", keys)
         self.assertEqual(status, wanted, shown[-2000:])
 
     def is_command_of_dev(self, name):
