@@ -1,12 +1,14 @@
 #include "store/lmdb/head_cache.h"
 
+#include "base/reserve.h"
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SETS = 16384, WAYS = 8, FILTER_BITS_A_TAG = 3, LINE_BYTES = 64 };
+enum { SETS = 16384, WAYS = 8, FILTER_BITS_A_TAG = 3 };
 
 /* Conversations whose names' hash leads here: one of them may be in any of its ways. */
 struct set {
@@ -14,6 +16,8 @@ struct set {
     uint8_t met;         /* a bit for each way: was found again since the hand passed */
     uint8_t hand;        /* the way that is looked at first when one must go */
 };
+
+enum { SETS_BYTES = SETS * sizeof(struct set), HEADS_BYTES = SETS * WAYS * sizeof(struct cached_head) };
 
 struct head_cache {
     struct set *sets;
@@ -34,16 +38,16 @@ struct head_cache *head_cache_new(void)
     if (!cache) {
         return NULL;
     }
-    cache->sets = calloc(SETS, sizeof(struct set));
-    cache->heads = aligned_alloc(LINE_BYTES, (size_t)SETS * WAYS * sizeof(struct cached_head));
+    cache->sets = reserve_new(SETS_BYTES);
+    cache->heads = reserve_new(HEADS_BYTES);
     return cache->sets && cache->heads ? cache : head_cache_free(cache);
 }
 
 struct head_cache *head_cache_free(struct head_cache *cache)
 {
     if (cache) {
-        free(cache->sets);
-        free(cache->heads);
+        reserve_free(cache->sets, SETS_BYTES);
+        reserve_free(cache->heads, HEADS_BYTES);
         free(cache);
     }
     return NULL;
@@ -138,7 +142,7 @@ void head_cache_drop(struct head_cache *cache, struct span user, struct span con
 void head_cache_clear(struct head_cache *cache)
 {
     if (cache && cache->is_used) {
-        memset(cache->sets, 0, SETS * sizeof(struct set));
+        memset(cache->sets, 0, SETS_BYTES);
         cache->is_used = false;
     }
 }

@@ -1,5 +1,6 @@
 #include "store/lmdb/pending.h"
 
+#include "base/reserve.h"
 #include "store/lmdb/pending_nodes.h"
 
 #define XXH_INLINE_ALL
@@ -46,6 +47,16 @@ struct pending {
     uint64_t removal_commit;
 };
 
+static size_t entries_size(const struct pending *pending)
+{
+    return pending->capacity * sizeof(struct entry);
+}
+
+static size_t changes_size(const struct pending *pending)
+{
+    return (pending->entries_max + 1) * sizeof(struct change);
+}
+
 struct pending *pending_new(size_t entries_max)
 {
     assert(entries_max > 0 && entries_max < UINT32_MAX / 2);
@@ -57,8 +68,8 @@ struct pending *pending_new(size_t entries_max)
     pthread_cond_init(&pending->let_go, NULL);
     pending->entries_max = entries_max;
     pending->capacity = entries_max + entries_max / SKIPS_SHARE + 1;
-    pending->entries = malloc(pending->capacity * sizeof(struct entry));
-    pending->changes = calloc(entries_max + 1, sizeof(struct change));
+    pending->entries = reserve_new(entries_size(pending));
+    pending->changes = reserve_new(changes_size(pending));
     int rc = nodes_init(&pending->nodes, (uint32_t)entries_max);
     return rc == 0 && pending->entries && pending->changes ? pending : pending_free(pending);
 }
@@ -68,8 +79,8 @@ struct pending *pending_free(struct pending *pending)
     if (pending) {
         pthread_cond_destroy(&pending->let_go);
         pthread_mutex_destroy(&pending->mutex);
-        free(pending->entries);
-        free(pending->changes);
+        reserve_free(pending->entries, entries_size(pending));
+        reserve_free(pending->changes, changes_size(pending));
         nodes_release(&pending->nodes);
         free(pending);
     }

@@ -1,7 +1,18 @@
 #include "store/lmdb/pending_nodes.h"
 
+#include "base/reserve.h"
+
 #include <assert.h>
-#include <stdlib.h>
+
+static size_t nodes_size(const struct pending_nodes *nodes)
+{
+    return ((size_t)nodes->most + 1) * sizeof(struct pending_node);
+}
+
+static size_t buckets_size(const struct pending_nodes *nodes)
+{
+    return ((size_t)1 << nodes->bucket_bits) * sizeof(uint32_t);
+}
 
 int nodes_init(struct pending_nodes *nodes, uint32_t most)
 {
@@ -10,18 +21,17 @@ int nodes_init(struct pending_nodes *nodes, uint32_t most)
     while ((size_t)2 << nodes->bucket_bits < most) {
         nodes->bucket_bits++;
     }
-    size_t buckets = (size_t)1 << nodes->bucket_bits;
-    nodes->nodes = aligned_alloc(NODE_BYTES, ((size_t)most + 1) * sizeof(struct pending_node));
-    nodes->conversations = calloc(buckets, sizeof(uint32_t));
-    nodes->users = calloc(buckets, sizeof(uint32_t));
+    nodes->nodes = reserve_new(nodes_size(nodes));
+    nodes->conversations = reserve_new(buckets_size(nodes));
+    nodes->users = reserve_new(buckets_size(nodes));
     return nodes->nodes && nodes->conversations && nodes->users ? 0 : -1;
 }
 
 void nodes_release(struct pending_nodes *nodes)
 {
-    free(nodes->nodes);
-    free(nodes->conversations);
-    free(nodes->users);
+    reserve_free(nodes->nodes, nodes_size(nodes));
+    reserve_free(nodes->conversations, buckets_size(nodes));
+    reserve_free(nodes->users, buckets_size(nodes));
     *nodes = (struct pending_nodes){0};
 }
 
