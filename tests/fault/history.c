@@ -26,6 +26,7 @@ enum {
     FINAL_PAGE = 1000,
     OWNERS_MAX = 1 << 20,
     RETRY_US = 500,
+    FINAL_US = 30 * 1000 * 1000, /* for each page at the end */
     VERDICT_BYTES = 200,
 };
 
@@ -237,19 +238,34 @@ static void *client_main(void *arg)
 
 /* ---- What it comes to ---- */
 
+/* Reads a page when the daemon is back: the clients may have ended before. */
+static Chatlog__V1__Response *page_read(struct caller *caller, unsigned conversation, uint64_t after)
+{
+    uint8_t payload[PAYLOAD_BYTES];
+    size_t size = read_pack(conversation, after, FINAL_PAGE, payload);
+    for (int64_t until = now_us() + FINAL_US; now_us() < until; usleep(RETRY_US)) {
+        Chatlog__V1__Response *response =
+            caller_call(caller, "chatlog.v1.HistoryService/ListMessages", payload, size, NULL, 1);
+        if (response &&
+            (response->code == CHATLOG__V1__CODE__CODE_OK || response->code == CHATLOG__V1__CODE__CODE_NOT_FOUND)) {
+            return response;
+        }
+        chatlog__v1__response__free_unpacked(response, NULL);
+    }
+    fprintf(stderr, "chatlog_fault_history: the daemon does not come back\n");
+    exit(1);
+}
+
 /* Reads the whole conversation. Returns how many messages it has. */
 static size_t owners_read(const struct history *history, unsigned conversation, uint64_t *owners)
 {
     struct caller caller = {.socket = history->socket, .fd = -1};
-    uint8_t payload[PAYLOAD_BYTES];
     size_t count = 0;
     bool more = true;
     while (more) {
-        size_t size = read_pack(conversation, count, FINAL_PAGE, payload);
-        Chatlog__V1__Response *response =
-            caller_call(&caller, "chatlog.v1.HistoryService/ListMessages", payload, size, NULL, 1);
+        Chatlog__V1__Response *response = page_read(&caller, conversation, count);
         Chatlog__V1__ListMessagesResponse *page =
-            response && response->code == CHATLOG__V1__CODE__CODE_OK
+            response->code == CHATLOG__V1__CODE__CODE_OK
                 ? chatlog__v1__list_messages_response__unpack(NULL, response->payload.len, response->payload.data)
                 : NULL;
         for (size_t i = 0; page && i < page->n_messages && count < OWNERS_MAX; i++, count++) {
