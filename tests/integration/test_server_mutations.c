@@ -22,6 +22,13 @@
 
 #include <cmocka.h>
 
+/* A sanitizer keeps what is freed, so memory grows with every request. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { FREED_IS_KEPT = 1 };
+#else
+enum { FREED_IS_KEPT = 0 };
+#endif
+
 enum {
     MUTATORS = 6,
     MUTATIONS = 24000, /* of all */
@@ -251,7 +258,7 @@ static void mutated_frames_and_messages_do_no_harm(void **state)
         answered += mutators[i].succeeded + mutators[i].refused;
         frames += mutators[i].frames;
     }
-    bool grew = after_kib > before_kib + GROWTH_KIB_MAX;
+    bool grew = !FREED_IS_KEPT && after_kib > before_kib + GROWTH_KIB_MAX;
     bool slow = getenv("CHATLOG_FAULT_SCALE") && p99_us(&healthy) > P99_US_MAX;
     bool seen = growth_is_seen(daemon, after_kib);
     snprintf(note, sizeof(note), "RssAnon %+lld KiB, peak %+lld; p99 %.1f ms, max %.0f",
