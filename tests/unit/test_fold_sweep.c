@@ -105,6 +105,24 @@ static void below_close(struct below *below)
     buffer_free(&below->scratch);
 }
 
+/* Folds all that is left: nothing waits then, and the journal is empty. */
+static void below_fold_last(struct below *below, size_t count)
+{
+    below_fold(below, count, true);
+    below_fold(below, 0, true); /* what is home leaves the journal with the next commit */
+    below_begin(below);
+    assert_false(fold_next(&below->work));
+    assert_int_equal(txn_count(&below->work.txn, TABLE_3_JOURNAL), 0);
+    env_abort(&below->work.txn);
+}
+
+static void assert_all_of_all(struct client *client)
+{
+    for (size_t i = 0; i < USERS; i++) {
+        assert_all(client, users[i]);
+    }
+}
+
 static void a_start_in_the_middle_of_a_sweep_goes_on_with_what_is_left(void **state)
 {
     (void)state;
@@ -120,21 +138,13 @@ static void a_start_in_the_middle_of_a_sweep_goes_on_with_what_is_left(void **st
         assert_int_equal(below_waiting(&below), ALL - stop);
         below_close(&below);
         client_open(client);
-        for (size_t i = 0; i < USERS; i++) {
-            assert_all(client, users[i]);
-        }
+        assert_all_of_all(client);
         client_close(client);
         below_open(&below, directory);
-        below_fold(&below, ALL - stop, true);
-        below_fold(&below, 0, true); /* what is home leaves the journal with the next commit */
-        below_begin(&below);
-        assert_int_equal(txn_count(&below.work.txn, TABLE_3_JOURNAL), 0);
-        env_abort(&below.work.txn);
+        below_fold_last(&below, ALL - stop);
         below_close(&below);
         client_open(client);
-        for (size_t i = 0; i < USERS; i++) {
-            assert_all(client, users[i]);
-        }
+        assert_all_of_all(client);
         client_wait_until_stored(client, USERS, ALL, APPENDS * ALL);
         client_free(client);
         directory_remove(directory);
@@ -152,17 +162,10 @@ static void what_was_folded_and_undone_is_folded_by_the_next_sweep(void **state)
     below_fold(&below, ALL / 2, false);
     below_fold(&below, ALL - ALL / 2, true);
     assert_int_equal(below_waiting(&below), ALL / 2);
-    below_fold(&below, ALL / 2, true);
-    below_fold(&below, 0, true);
-    below_begin(&below);
-    assert_false(fold_next(&below.work));
-    assert_int_equal(txn_count(&below.work.txn, TABLE_3_JOURNAL), 0);
-    env_abort(&below.work.txn);
+    below_fold_last(&below, ALL / 2);
     below_close(&below);
     client_open(client);
-    for (size_t i = 0; i < USERS; i++) {
-        assert_all(client, users[i]);
-    }
+    assert_all_of_all(client);
     client_free(client);
     directory_remove(directory);
 }
