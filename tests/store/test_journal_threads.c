@@ -13,7 +13,16 @@
 
 #include <cmocka.h>
 
-enum { THREADS = 3, READERS = 3, APPENDS = 120, BATCH_MAX = 3, PAUSE_EVERY = 10, PAUSE_US = 4000, NEAR = 20 };
+enum {
+    THREADS = 3,
+    READERS = 3,
+    WORKERS = READERS + 2 + THREADS,
+    APPENDS = 120,
+    BATCH_MAX = 3,
+    PAUSE_EVERY = 10,
+    PAUSE_US = 4000,
+    NEAR = 20
+};
 
 static const char *const names[THREADS] = {"t0", "t1", "t2"};
 
@@ -174,9 +183,8 @@ static void worker_start(struct worker *worker, struct shared *shared, unsigned 
     assert_int_equal(pthread_create(&worker->thread, NULL, run, worker), 0);
 }
 
-static void worker_end(struct worker *worker)
+static void worker_judge(const struct worker *worker)
 {
-    pthread_join(worker->thread, NULL);
     assert_int_equal(worker->refused, 0);
     assert_int_equal(worker->holes, 0);
     assert_int_equal(worker->lost, 0);
@@ -189,24 +197,26 @@ static void worker_end(struct worker *worker)
 static void readers_miss_nothing_and_see_nothing_twice_whatever_is_folded_meanwhile(void **state)
 {
     struct shared shared = {.client = *state};
-    struct worker appenders[THREADS], readers[READERS], editor, purger;
+    struct worker workers[WORKERS];
+    struct worker *appenders = &workers[WORKERS - THREADS];
     for (unsigned i = 0; i < READERS; i++) {
-        worker_start(&readers[i], &shared, i, reader_run);
+        worker_start(&workers[i], &shared, i, reader_run);
     }
-    worker_start(&editor, &shared, 0, editor_run);
-    worker_start(&purger, &shared, 0, purger_run);
+    worker_start(&workers[READERS], &shared, 0, editor_run);
+    worker_start(&workers[READERS + 1], &shared, 0, purger_run);
     for (unsigned i = 0; i < THREADS; i++) {
         worker_start(&appenders[i], &shared, i, appender_run);
     }
     for (unsigned i = 0; i < THREADS; i++) {
-        worker_end(&appenders[i]);
+        pthread_join(appenders[i].thread, NULL);
     }
     atomic_store(&shared.stop, true);
-    for (unsigned i = 0; i < READERS; i++) {
-        worker_end(&readers[i]);
+    for (unsigned i = 0; i < READERS + 2; i++) {
+        pthread_join(workers[i].thread, NULL);
     }
-    worker_end(&editor);
-    worker_end(&purger);
+    for (unsigned i = 0; i < WORKERS; i++) { /* once all have ended: what fails goes from here to the teardown */
+        worker_judge(&workers[i]);
+    }
     client_wait_until_stored(*state, 1, THREADS, THREADS * APPENDS * 2);
 }
 

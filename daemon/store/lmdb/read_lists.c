@@ -169,18 +169,6 @@ static int waiting_add(struct read *read, const struct page *page)
     return 1;
 }
 
-/* Adds a conversation unless something of it waits after all. */
-static int loaded_add(struct read *read, const struct item *item)
-{
-    struct head *head = &read->head;
-    int rc = head_load(read->txn, &read->layouts, read->op->user, item->conversation, read->now_us, head, read->error);
-    if (rc || head->state == HEAD_MISSING || head->stale || head->place.journal) {
-        return rc;
-    }
-    head_put_element(&read->result->records, read->op->record_field, head);
-    return 1;
-}
-
 /* What has a checksum need not be decoded: only whose head it is. */
 static bool head_is_of(const struct place *place, struct span head)
 {
@@ -190,13 +178,11 @@ static bool head_is_of(const struct place *place, struct span head)
 }
 
 /* Adds the conversation of a recency entry at home, unless it is listed with what waits of it. */
-static int run_add(struct read *read, const struct page *page, const struct item *item)
+static int run_add(struct read *read, struct page *page, const struct item *item)
 {
     struct conversation_place place = {.head = item->run->place};
+    enum waiting_state state;
     struct span value;
-    if (read->layouts.source) {
-        return loaded_add(read, item);
-    }
     place.head.conversation = item->conversation;
     enum get_result found = place.head.layout->find_near(&item->run->names, &place.head);
     if (found != GET_FOUND) {
@@ -205,9 +191,9 @@ static int run_add(struct read *read, const struct page *page, const struct item
     if (place_get_head_near(&item->run->heads, &place.head, &value) != GET_FOUND || !head_is_of(&place.head, value)) {
         return conversation_damaged(read->error, &place); /* also of what is listed elsewhere: nobody else tells */
     }
-    const struct pending_conversation *known = waiting_find(&page->waiting, place.head.conversation_number);
-    if (known) {
-        return waiting_outdates(&page->waiting, known, item->activity_us) ? 0 : loaded_add(read, item);
+    int rc = waiting_settle(read, &page->waiting, place.head.conversation_number, &state);
+    if (rc || read->head.stale || state == WAITING_JOURNAL) {
+        return rc;
     }
     wire_put_element(&read->result->records, read->op->record_field, value);
     return 1;
@@ -215,7 +201,7 @@ static int run_add(struct read *read, const struct page *page, const struct item
 
 /* Adds the conversation of the item to the result, if it is wanted. Returns 1 when it was added, 2 when the page has no
  * room for it. */
-static int item_add(struct read *read, const struct page *page, const struct item *item)
+static int item_add(struct read *read, struct page *page, const struct item *item)
 {
     struct recency_entry entry;
     int rc = item_look(read, item, &entry);

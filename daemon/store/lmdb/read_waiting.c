@@ -14,27 +14,10 @@ int waiting_order(const struct waiting_entry *a, const struct waiting_entry *b)
 
 static int number_order(const void *a, const void *b)
 {
-    const struct pending_conversation *left = a;
-    const struct pending_conversation *right = b;
+    const struct waiting_known *left = a;
+    const struct waiting_known *right = b;
     return (left->conversation_number > right->conversation_number) -
            (left->conversation_number < right->conversation_number);
-}
-
-const struct pending_conversation *waiting_find(const struct waiting *waiting, uint64_t conversation_number)
-{
-    const struct pending_conversation wanted = {.conversation_number = conversation_number};
-    return bsearch(&wanted, waiting->by_number, waiting->user.count, sizeof(wanted), number_order);
-}
-
-/* The snapshot sees all that is known of it: what its activity is. */
-static bool is_seen(const struct waiting *waiting, const struct pending_conversation *known)
-{
-    return known->newest_id <= waiting->last_id && known->activity_us > 0;
-}
-
-bool waiting_outdates(const struct waiting *waiting, const struct pending_conversation *known, int64_t activity_us)
-{
-    return is_seen(waiting, known) && activity_us < known->activity_us;
 }
 
 /* The name of a conversation known by its numbers; empty: it is damaged or gone. */
@@ -67,9 +50,25 @@ int waiting_load(struct read *read, const struct waiting *waiting, const struct 
     return head_read(read->txn, read->now_us, &read->head, read->error);
 }
 
-/* Reads one, and keeps it when it waits in this snapshot and belongs behind the page's beginning. */
-static int known_load(struct read *read, struct waiting *waiting, const struct pending_conversation *known)
+/* It was on a page before: the snapshot sees all that is known of it, and that it stands there. */
+static bool has_passed(const struct waiting *waiting, const struct pending_conversation *known)
 {
+    return waiting->after.conversation.size > 0 && known->newest_id <= waiting->last_id && known->activity_us > 0 &&
+           known->activity_us > waiting->after.activity_us;
+}
+
+/* Settles one by reading it, unless it is settled, and keeps it when it waits and belongs behind the page's beginning.
+ */
+static int known_settle(struct read *read, struct waiting *waiting, size_t at)
+{
+    const struct pending_conversation *known = &waiting->user.conversations[at];
+    if (waiting->states[at] != WAITING_UNSETTLED) {
+        return 0;
+    }
+    if (has_passed(waiting, known)) {
+        waiting->states[at] = WAITING_JOURNAL;
+        return 0;
+    }
     struct place place = waiting->home;
     place.conversation_number = known->conversation_number;
     struct waiting_entry entry = {.conversation = name_find(read, &place),
@@ -78,13 +77,25 @@ static int known_load(struct read *read, struct waiting *waiting, const struct p
     if (rc == -ERROR_MEMORY_SHORT) {
         return rc;
     }
-    if (rc == 0 && entry.conversation.size > 0 && read->head.place.journal) { /* damage is told when its turn comes */
+    bool waits = rc == 0 && entry.conversation.size > 0 && read->head.place.journal;
+    waiting->states[at] = waits ? WAITING_JOURNAL : WAITING_HOME; /* damage is told when its turn comes */
+    if (waits) {
         entry.activity_us = read->head.record.activity_time_us;
         if (waiting->after.conversation.size == 0 || waiting_order(&entry, &waiting->after) > 0) {
             entry_insert(waiting, &entry);
         }
     }
     return 0;
+}
+
+int waiting_settle(struct read *read, struct waiting *waiting, uint64_t conversation_number, enum waiting_state *ret)
+{
+    const struct waiting_known wanted = {.conversation_number = conversation_number};
+    const struct waiting_known *known =
+        bsearch(&wanted, waiting->by_number, waiting->user.count, sizeof(wanted), number_order);
+    int rc = known ? known_settle(read, waiting, known->at) : 0;
+    *ret = known && rc == 0 ? waiting->states[known->at] : WAITING_HOME;
+    return rc;
 }
 
 int waiting_open(struct read *read, const struct place *home, struct span after, struct waiting *ret)
@@ -105,13 +116,16 @@ int waiting_open(struct read *read, const struct place *home, struct span after,
     if (after.size > 0 && key_parse_position(after, &ret->after.activity_us, &ret->after.conversation)) {
         ret->after = (struct waiting_entry){0};
     }
-    memcpy(ret->by_number, ret->user.conversations, ret->user.count * sizeof(ret->by_number[0]));
+    for (size_t i = 0; i < ret->user.count; i++) {
+        ret->states[i] = WAITING_UNSETTLED;
+        ret->by_number[i] = (struct waiting_known){ret->user.conversations[i].conversation_number, i};
+    }
     qsort(ret->by_number, ret->user.count, sizeof(ret->by_number[0]), number_order);
     int rc = 0;
     /* The newest entry of these is damaged, so that what they are sorted by is not known. */
     for (size_t i = ret->user.count;
          i > 0 && ret->user.conversations[i - 1].activity_us <= 0 && rc == 0 && !read->head.stale; i--) {
-        rc = known_load(read, ret, &ret->user.conversations[i - 1]);
+        rc = known_settle(read, ret, i - 1);
     }
     return rc;
 }
@@ -125,10 +139,7 @@ int waiting_look(struct read *read, struct waiting *waiting, const struct waitin
         if (known->activity_us <= 0 || (later && known->activity_us < waiting->entries[waiting->next].activity_us)) {
             break; /* no later than known: behind what was read */
         }
-        bool passed = waiting->after.conversation.size > 0 && is_seen(waiting, known) &&
-                      known->activity_us > waiting->after.activity_us;
-        rc = passed ? 0 : known_load(read, waiting, known);
-        waiting->looked++;
+        rc = known_settle(read, waiting, waiting->looked++);
     }
     *ret = waiting->next < waiting->count ? &waiting->entries[waiting->next] : NULL;
     return rc;

@@ -11,13 +11,28 @@ struct waiting_entry {
     uint64_t conversation_number;
 };
 
+/* Where a list takes a conversation from that the journal knows. It is settled once, when the conversation is met
+ * first: the writer may publish meanwhile, and asked again the index might say otherwise, so that the conversation
+ * would be listed twice or not at all. */
+enum waiting_state {
+    WAITING_UNSETTLED,
+    WAITING_JOURNAL, /* it is one of the entries, or was on a page before */
+    WAITING_HOME,    /* nothing of it waits in this snapshot: its recency entry at home says where it stands */
+};
+
+struct waiting_known {
+    uint64_t conversation_number;
+    size_t at; /* in user.conversations */
+};
+
 struct waiting {
     struct place home; /* of the user, where the journal belongs to */
     struct pending_user user;
-    struct pending_conversation by_number[PENDING_USER_MAX];
+    enum waiting_state states[PENDING_USER_MAX]; /* of user.conversations */
+    struct waiting_known by_number[PENDING_USER_MAX];
     uint64_t last_id;           /* of the journal in this snapshot: what came later it does not see */
     struct waiting_entry after; /* the page begins behind it; no conversation: at the first */
-    size_t looked;              /* those of user.conversations before it were read, or are not on the page */
+    size_t looked;              /* those of user.conversations before it are settled */
     size_t next;                /* the one the list has come to */
     size_t count;
     struct waiting_entry entries[PENDING_USER_MAX]; /* those read, in the list's order */
@@ -36,10 +51,8 @@ int waiting_look(struct read *read, struct waiting *waiting, const struct waitin
 /* Reads the conversation of an entry into read->head, as head_load does. */
 int waiting_load(struct read *read, const struct waiting *waiting, const struct waiting_entry *entry);
 
-/* What is known of a conversation; NULL: nothing of it waits. */
-const struct pending_conversation *waiting_find(const struct waiting *waiting, uint64_t conversation_number);
-
-/* True when a recency entry with this activity is out of date, as the journal has a later one. False: it may be. */
-bool waiting_outdates(const struct waiting *waiting, const struct pending_conversation *known, int64_t activity_us);
+/* Settles where the conversation of a recency entry at home is taken from; what the journal does not know, from home.
+ * Sets stale and returns as above. */
+int waiting_settle(struct read *read, struct waiting *waiting, uint64_t conversation_number, enum waiting_state *ret);
 
 #endif
