@@ -298,6 +298,13 @@ static double seconds_since(int64_t begun_us)
     return (double)(clock_monotonic_us() - begun_us) / CLOCK_SECOND_US;
 }
 
+/* How much there is to migrate: counted in what no layout changes. Bytes of records would not do, as the journal may
+ * still hold entries that are home by now, and the copy's does not. */
+static double work_of(const struct store_survey *survey)
+{
+    return (double)survey->messages + (double)survey->content_bytes;
+}
+
 /* Migrates the copy, and predicts from it. */
 static int trial_migrate(struct trial *trial, struct store_forecast *forecast, struct error *error)
 {
@@ -312,7 +319,7 @@ static int trial_migrate(struct trial *trial, struct store_forecast *forecast, s
         return rc;
     }
     double seconds = seconds_since(begun);
-    double share = copy.bytes > 0 ? (double)forecast->survey.bytes / (double)copy.bytes : 1;
+    double share = work_of(&copy) > 0 ? work_of(&forecast->survey) / work_of(&copy) : 1;
     forecast->trial_messages = trial->messages;
     forecast->trial_seconds = seconds;
     /* The trial's data is small and at hand: a survey of all takes longer by what reading it costs more. */
