@@ -17,6 +17,7 @@
  *   harmless  the bit does not matter */
 #include "fault/story.h"
 #include "fault/workers.h"
+#include "store/lmdb/backup.h"
 #include "store/maintenance.h"
 #include "support/directory.h"
 #include "support/history.h"
@@ -42,7 +43,6 @@ enum {
 
 enum mode { BIT, CUT, BACKUP, SUMMED, MODE_COUNT };
 static const char *const mode_names[MODE_COUNT] = {"bit", "cut", "backup", "summed"};
-static const char sum_name[] = "\"xxh3_64\": \"";
 
 enum outcome { HARMLESS, FOUND, REPORTED, MISSING, WRONG, OUTCOME_COUNT };
 
@@ -61,7 +61,8 @@ struct bytes {
 struct job {
     enum mode mode;
     struct bytes file;
-    struct bytes manifest; /* of a backup */
+    struct bytes manifest;    /* of a backup */
+    struct store_backup told; /* in it */
     uint32_t conversations;
     size_t trials;
     uint64_t seed;
@@ -111,16 +112,16 @@ static void bit_flip(struct bytes bytes, uint64_t bit)
     bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 }
 
-/* Writes the sum of the file, as it is now, into the manifest. */
-static void manifest_sum(const struct job *job)
+/* Writes a sound manifest with the sum of the file as it is now. */
+static void manifest_sum(const struct job *job, const char *directory)
 {
-    char sum[17];
-    char *place = strstr((char *)job->manifest.data, sum_name);
-    if (!place) {
+    struct store_backup told = job->told;
+    int backup = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    told.sum = XXH3_64bits(job->file.data, job->file.size);
+    if (backup < 0 || manifest_write(backup, &told)) {
         exit(WORKERS_DEFECT);
     }
-    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(job->file.data, job->file.size));
-    memcpy(place + sizeof(sum_name) - 1, sum, sizeof(sum) - 1);
+    close(backup);
 }
 
 static bool backup_restores(const char *backup, const char *directory)
@@ -148,12 +149,13 @@ static bool image_make(const struct job *job, size_t trial, uint64_t random, con
     if (job->mode == BIT || job->mode == CUT) {
         file_write(directory, "data.mdb", job->file.data, size);
     } else {
-        if (job->mode == SUMMED) {
-            manifest_sum(job);
-        }
         directory_make(backup);
         file_write(backup, "data.mdb", job->file.data, size);
-        file_write(backup, "manifest.json", job->manifest.data, job->manifest.size);
+        if (job->mode == SUMMED) {
+            manifest_sum(job, backup);
+        } else {
+            file_write(backup, "manifest.json", job->manifest.data, job->manifest.size);
+        }
         made = backup_restores(backup, directory);
     }
     if (job->mode != CUT) {
@@ -341,8 +343,10 @@ static bool arguments_take(struct job *job, char **arguments)
     job->seed = strtoull(arguments[5], NULL, 10);
     job->directory = arguments[6];
     bool is_backup = job->mode == BACKUP || job->mode == SUMMED;
+    char why[PATH_BYTES];
     return job->mode < MODE_COUNT && file_take(arguments[2], "data.mdb", &job->file) &&
-           (!is_backup || file_take(arguments[2], "manifest.json", &job->manifest));
+           (!is_backup || (file_take(arguments[2], "manifest.json", &job->manifest) &&
+                           manifest_read(arguments[2], &job->told, why, sizeof(why)) == 0));
 }
 
 int main(int count, char **arguments)
