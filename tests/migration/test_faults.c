@@ -33,7 +33,7 @@ enum {
 #endif
     FAR_DOWN = 20, /* calls a migration makes at least */
     NEWEST = 3,
-    LOST_AT = 20,
+    LOST_FROM = 28, /* calls: the migration is under way */
 };
 
 /* So that liblmdb finds it. */
@@ -47,6 +47,7 @@ enum fault { FAULT_NONE, FAULT_EXIT, FAULT_EXIT_HALF_WRITTEN, FAULT_FULL, FAULT_
 static atomic_int fault;
 static atomic_ulong fault_at; /* the number of the call, from 1; FAULT_FULL: it and every later write */
 static atomic_ulong calls;
+static atomic_bool is_lost; /* FAULT_LOST: one write of pages is */
 
 static void fault_set(enum fault what, unsigned long at)
 {
@@ -75,7 +76,7 @@ static enum fault fault_meet(int fd)
     }
     unsigned long call = atomic_fetch_add(&calls, 1) + 1;
     unsigned long at = atomic_load(&fault_at);
-    if (call == LOST_AT && call < at && control_is(LOST_WRITE)) {
+    if (call >= LOST_FROM && call < at && control_is(LOST_WRITE)) {
         return FAULT_LOST;
     }
     return call == at || (what == FAULT_FULL && call > at) ? what : FAULT_NONE;
@@ -107,7 +108,10 @@ VISIBLE ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
         }
         break;
     case FAULT_LOST:
-        return (ssize_t)size;
+        if (size > SECTOR_BYTES && !atomic_exchange(&is_lost, true)) {
+            return (ssize_t)size;
+        }
+        break;
     case FAULT_NONE:
         break;
     }
@@ -137,7 +141,10 @@ VISIBLE ssize_t writev(int fd, const struct iovec *parts, int count)
         errno = ENOSPC;
         return -1;
     case FAULT_LOST:
-        return parts_size(parts, count);
+        if (!atomic_exchange(&is_lost, true)) {
+            return parts_size(parts, count);
+        }
+        break;
     case FAULT_NONE:
         break;
     }
