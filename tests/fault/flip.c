@@ -17,7 +17,6 @@
  *   harmless  the bit does not matter */
 #include "fault/story.h"
 #include "fault/workers.h"
-#include "store/lmdb/backup.h"
 #include "store/maintenance.h"
 #include "support/directory.h"
 #include "support/history.h"
@@ -25,6 +24,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,7 @@ enum {
     SINGLES = 16, /* messages that are read one by one as well */
     TRIAL_SECONDS = 10,
     MANIFEST_EVERY = 8,
+    SUM_DIGITS = 16,
 };
 
 enum mode { BIT, CUT, BACKUP, SUMMED, MODE_COUNT };
@@ -61,8 +62,7 @@ struct bytes {
 struct job {
     enum mode mode;
     struct bytes file;
-    struct bytes manifest;    /* of a backup */
-    struct store_backup told; /* in it */
+    struct bytes manifest; /* of a backup */
     uint32_t conversations;
     size_t trials;
     uint64_t seed;
@@ -113,15 +113,24 @@ static void bit_flip(struct bytes bytes, uint64_t bit)
 }
 
 /* Writes a sound manifest with the sum of the file as it is now. */
-static void manifest_sum(const struct job *job, const char *directory)
+static void manifest_sum(const struct job *job, const char *backup)
 {
-    struct store_backup told = job->told;
-    int backup = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    told.sum = XXH3_64bits(job->file.data, job->file.size);
-    if (backup < 0 || manifest_write(backup, &told)) {
+    char sum[SUM_DIGITS + 1];
+    json_t *json = json_loadb((const char *)job->manifest.data, job->manifest.size, 0, NULL);
+    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(job->file.data, job->file.size));
+    json_object_del(json, "manifest_xxh3_64"); /* which is of all the others, in order and without spaces */
+    json_object_set_new(json, "xxh3_64", json_string(sum));
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!text) {
         exit(WORKERS_DEFECT);
     }
-    close(backup);
+    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(text, strlen(text)));
+    free(text);
+    json_object_set_new(json, "manifest_xxh3_64", json_string(sum));
+    text = json_dumps(json, 0);
+    file_write(backup, "manifest.json", text, strlen(text));
+    free(text);
+    json_decref(json);
 }
 
 static bool backup_restores(const char *backup, const char *directory)
@@ -343,10 +352,8 @@ static bool arguments_take(struct job *job, char **arguments)
     job->seed = strtoull(arguments[5], NULL, 10);
     job->directory = arguments[6];
     bool is_backup = job->mode == BACKUP || job->mode == SUMMED;
-    char why[PATH_BYTES];
     return job->mode < MODE_COUNT && file_take(arguments[2], "data.mdb", &job->file) &&
-           (!is_backup || (file_take(arguments[2], "manifest.json", &job->manifest) &&
-                           manifest_read(arguments[2], &job->told, why, sizeof(why)) == 0));
+           (!is_backup || file_take(arguments[2], "manifest.json", &job->manifest));
 }
 
 int main(int count, char **arguments)
