@@ -76,7 +76,7 @@ INCLUDES = [(re.compile(path), re.compile("|".join(allowed))) for path, *allowed
     (r"tests/fault/shim/", r'"fault/shim/\w+\.h"', r"<lmdb\.h>"),
     (r"tests/fault/hold_reader\.c$", r"<lmdb\.h>"),
     (r"tests/fault/older\.h$", r'"store/lmdb/marker\.h"'),
-    (r"tests/fault/flip\.c$", TEST, LIMITS, r'"fault/\w+\.h"', r'"store/maintenance\.h"', r"<xxhash\.h>"),
+    (r"tests/fault/flip\.c$", TEST, LIMITS, r'"fault/\w+\.h"', r'"store/maintenance\.h"', r"<(jansson|xxhash)\.h>"),
     (r"tests/fault/", TEST, PUBLIC, LIMITS, GENERATED, r'"fault/[\w/]+\.h"', r'"store/maintenance\.h"'),
     (r"tests/migration/", TEST, PUBLIC, BASE, GENERATED, r'"store/\w+\.h"'),
     (r"tests/system/", r"<lmdb\.h>"),

@@ -24,6 +24,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,11 +39,11 @@ enum {
     SINGLES = 16, /* messages that are read one by one as well */
     TRIAL_SECONDS = 10,
     MANIFEST_EVERY = 8,
+    SUM_DIGITS = 16,
 };
 
 enum mode { BIT, CUT, BACKUP, SUMMED, MODE_COUNT };
 static const char *const mode_names[MODE_COUNT] = {"bit", "cut", "backup", "summed"};
-static const char sum_name[] = "\"xxh3_64\": \"";
 
 enum outcome { HARMLESS, FOUND, REPORTED, MISSING, WRONG, OUTCOME_COUNT };
 
@@ -111,16 +112,25 @@ static void bit_flip(struct bytes bytes, uint64_t bit)
     bytes.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
 }
 
-/* Writes the sum of the file, as it is now, into the manifest. */
-static void manifest_sum(const struct job *job)
+/* Writes a sound manifest with the sum of the file as it is now. */
+static void manifest_sum(const struct job *job, const char *backup)
 {
-    char sum[17];
-    char *place = strstr((char *)job->manifest.data, sum_name);
-    if (!place) {
+    char sum[SUM_DIGITS + 1];
+    json_t *json = json_loadb((const char *)job->manifest.data, job->manifest.size, 0, NULL);
+    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(job->file.data, job->file.size));
+    json_object_del(json, "manifest_xxh3_64"); /* which is of all the others, in order and without spaces */
+    json_object_set_new(json, "xxh3_64", json_string(sum));
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!text) {
         exit(WORKERS_DEFECT);
     }
-    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(job->file.data, job->file.size));
-    memcpy(place + sizeof(sum_name) - 1, sum, sizeof(sum) - 1);
+    snprintf(sum, sizeof(sum), "%016" PRIx64, XXH3_64bits(text, strlen(text)));
+    free(text);
+    json_object_set_new(json, "manifest_xxh3_64", json_string(sum));
+    text = json_dumps(json, 0);
+    file_write(backup, "manifest.json", text, strlen(text));
+    free(text);
+    json_decref(json);
 }
 
 static bool backup_restores(const char *backup, const char *directory)
@@ -148,12 +158,13 @@ static bool image_make(const struct job *job, size_t trial, uint64_t random, con
     if (job->mode == BIT || job->mode == CUT) {
         file_write(directory, "data.mdb", job->file.data, size);
     } else {
-        if (job->mode == SUMMED) {
-            manifest_sum(job);
-        }
         directory_make(backup);
         file_write(backup, "data.mdb", job->file.data, size);
-        file_write(backup, "manifest.json", job->manifest.data, job->manifest.size);
+        if (job->mode == SUMMED) {
+            manifest_sum(job, backup);
+        } else {
+            file_write(backup, "manifest.json", job->manifest.data, job->manifest.size);
+        }
         made = backup_restores(backup, directory);
     }
     if (job->mode != CUT) {

@@ -260,11 +260,10 @@ class Backup(unittest.TestCase):
 
     def test_no_flipped_bit_of_a_backup_is_restored_as_something_else(self):
         found, why = self.flips("backup", FLIPS)
-        bad = found["wrong"] + found["missing"] + found["ended"]
+        bad = FLIPS - found["reported"]
         report("29 backup: bit flips", FLIPS, {"messages": found["messages"]}, FLIPS, bad,
-               f"{found['reported']} refused, {found['harmless']} of the manifest's words make no difference")
+               f"{found['reported']} refused, in the data file and in the manifest")
         self.assertEqual(bad, 0, why)
-        self.assertGreater(found["reported"], FLIPS / 2, "void: the flips do not matter")
 
     def test_control_damage_that_the_sum_does_not_tell_is_found_out(self):
         found, _ = self.flips("summed", 500, layout=1)

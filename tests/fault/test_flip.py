@@ -49,9 +49,11 @@ class Flip(unittest.TestCase):
         found = self.harmed("bit", TRIALS)
         print(found, file=sys.stderr)
         matter = TRIALS - found["harmless"]
+        silent = found["missing"] if found["missing"] > SILENT_SHARE * matter else 0
         report("25 bit flips", TRIALS, {"messages": found["messages"]}, matter,
-               found["wrong"] + found["missing"] + len(found["asserts"]),
-               f"{found['reported']} reported, {found['found']} found by the check, {found['ended']} crashes in LMDB")
+               found["wrong"] + silent + len(found["asserts"]),
+               f"{found['reported']} reported, {found['found']} found by the check, {found['missing']} by neither, "
+               f"{found['ended']} crashes in LMDB")
         self.assertEqual(found["wrong"], 0, found["why"])
         self.assertEqual(found["asserts"], [], "what is read is input: no contract may be broken by it")
         self.assertGreater(matter, TRIALS / 10, "void: the flips do not matter")

@@ -4,7 +4,7 @@ and again with other seeds until it is used up; then the table: test, trials, lo
 
 An hour reaches at least the goals below, however slow the machine: then it takes longer. A programme that fails or
 hangs is told and the next one goes on. Exit status 1 when anything is bad, a programme failed or was void, a goal of a
-whole hour was missed or a control was not caught.
+whole hour was missed, a control was not caught or a row has none.
 """
 
 import dataclasses
@@ -150,12 +150,14 @@ class Table:
         bad = sum(row["bad"] for row in self.rows.values())
         missed = [f"{number} {name}" for number, controls in sorted(self.controls.items())
                   for name, caught in controls.items() if not caught]
+        bare = [test for test in sorted(self.rows, key=order) if numbers_of(test) and not self.control_text(test)]
         trials = {test: self.rows[test]["trials"] if test in self.rows else 0 for test in GOALS}
         short = [f"{test}: {trials[test]} of {goal}" for test, goal in GOALS.items() if trials[test] < goal]
         print(f"{bad} bad; failed: {', '.join(self.failures) or 'none'}")
         print(f"controls not caught: {', '.join(missed) or 'none'}")
+        print(f"without a control: {', '.join(bare) or 'none'}")
         print(f"short of an hour's goals: {'; '.join(short) or 'none'}")
-        return 1 if bad or missed or self.failures or (short and seconds >= HOUR) else 0
+        return 1 if bad or missed or bare or self.failures or (short and seconds >= HOUR) else 0
 
 
 def leftovers_end(directory):

@@ -1,4 +1,5 @@
 /* Whatever bytes come in on a connection, or do not come: the daemon lives, and others are served. */
+#include "support/control.h"
 #include "support/daemon.h"
 #include "support/rawsp.h"
 
@@ -24,12 +25,23 @@ enum {
     SLACK_BYTES = 64 * 1024, /* the server takes frames this much over its limit, to answer them */
 };
 
+/* Controls. */
+#define NO_PLACE "a client that keeps the only place"
+#define CROWDED  "no more places than half-open clients"
+#define ROOMY    "a larger limit"
+
 static const char *const small_limits[] = {"--message-bytes=64K", "--request-bytes=256K", "--listen=tcp://127.0.0.1:0",
                                            NULL};
+static const char *const no_place[] = {"--connections=1", NULL};
+static const char *const crowded[] = {"--connections=400", NULL};
 
 static int daemon_setup(void **state)
 {
-    *state = daemon_start(small_limits);
+    const char *const *limits = control_is(NO_PLACE)  ? no_place
+                                : control_is(CROWDED) ? crowded
+                                : control_is(ROOMY)   ? small_limits + 2
+                                                      : small_limits;
+    *state = daemon_start(limits);
     return 0;
 }
 
@@ -49,7 +61,7 @@ static void expect_serving(struct daemon *daemon)
 /* The daemon closes this connection, and goes on with others. */
 static void expect_cut(struct daemon *daemon, int fd)
 {
-    assert_true(rawsp_closed(fd, CLOSE_MS));
+    assert_true(rawsp_closed(fd, (unsigned)control_wait_ms(CLOSE_MS)));
     close(fd);
     expect_serving(daemon);
 }
@@ -57,10 +69,12 @@ static void expect_cut(struct daemon *daemon, int fd)
 /* nng's REP socket stops listening for ever at one of the first of these (nng #1518). */
 static void the_listener_survives_a_thousand_connects_that_close_at_once(void **state)
 {
+    int stays = control_is(NO_PLACE) ? rawsp_open(daemon_socket(*state)) : -1;
     for (int i = 0; i < CYCLES; i++) {
         close(rawsp_connect(daemon_socket(*state)));
     }
     expect_serving(*state);
+    assert_int_equal(stays, -1);
 }
 
 /* Closing with unread bytes is what resets an AF_UNIX connection. */
@@ -323,8 +337,27 @@ static void random_mutations_of_a_valid_exchange_do_no_harm(void **state)
     expect_serving(*state);
 }
 
+static void control_a_listener_that_takes_nobody_after_the_storm_is_found_out(void **state)
+{
+    (void)state;
+    control_must_fail(13, NO_PLACE, "the_listener_survives_a_thousand_connects_that_close_at_once");
+}
+
+static void control_half_open_clients_that_shut_others_out_are_found_out(void **state)
+{
+    (void)state;
+    control_must_fail(14, CROWDED, "connections_that_stop_in_the_middle_of_a_frame_hinder_nobody");
+}
+
+static void control_a_frame_that_is_not_cut_is_found_out(void **state)
+{
+    (void)state;
+    control_must_fail(15, ROOMY, "a_frame_longer_than_the_limit_is_cut_before_memory_is_taken");
+}
+
 int main(void)
 {
+    control_begin();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_setup, daemon_teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_listener_survives_a_thousand_connects_that_close_at_once),
@@ -343,6 +376,9 @@ int main(void)
         TEST(an_answer_carries_the_whole_route_of_its_request),
         TEST(an_envelope_that_is_not_protobuf_is_answered_invalid_argument),
         TEST(random_mutations_of_a_valid_exchange_do_no_harm),
+        cmocka_unit_test(control_a_listener_that_takes_nobody_after_the_storm_is_found_out),
+        cmocka_unit_test(control_half_open_clients_that_shut_others_out_are_found_out),
+        cmocka_unit_test(control_a_frame_that_is_not_cut_is_found_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

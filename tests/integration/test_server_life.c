@@ -1,5 +1,6 @@
 /* The daemon's life: start, refusal to start, stop under load, and what it leaves behind. */
 #include "chatlog.h"
+#include "support/control.h"
 #include "support/daemon.h"
 #include "support/directory.h"
 #include "support/rawsp.h"
@@ -201,6 +202,8 @@ static void it_logs_the_version_of_nng_at_start(void **state)
     daemon_free(daemon);
 }
 
+#define KILLED "SIGKILL instead" /* a control */
+
 /* One connection that sends appends as fast as it may and counts what it is told. */
 struct load {
     pthread_t thread;
@@ -287,7 +290,7 @@ static void a_stop_under_load_answers_every_request_it_has_taken(void **state)
         assert_int_equal(pthread_create(&loads[i].thread, NULL, load_run, &loads[i]), 0);
     }
     nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    daemon_terminate(daemon);
+    (control_is(KILLED) ? daemon_kill : daemon_terminate)(daemon);
     for (int i = 0; i < LOADS; i++) {
         pthread_join(loads[i].thread, NULL);
     }
@@ -365,8 +368,15 @@ static void sigint_stops_it_too(void **state)
     daemon_free(daemon);
 }
 
+static void control_an_end_without_answers_is_found_out(void **state)
+{
+    (void)state;
+    control_must_fail(21, KILLED, "a_stop_under_load_answers_every_request_it_has_taken");
+}
+
 int main(void)
 {
+    control_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_second_daemon_on_the_same_data_is_refused_and_told_who_holds_it),
         cmocka_unit_test(the_socket_of_a_live_daemon_is_not_taken),
@@ -382,6 +392,7 @@ int main(void)
         cmocka_unit_test(a_burst_of_requests_sent_just_before_the_stop_is_answered),
         cmocka_unit_test(a_client_that_does_not_read_cannot_hold_up_the_stop),
         cmocka_unit_test(sigint_stops_it_too),
+        cmocka_unit_test(control_an_end_without_answers_is_found_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 /* Clients that take more than their share: each is stopped at its limit, and the others do not notice. */
 #include "chatlog.h"
+#include "support/control.h"
 #include "support/daemon.h"
 #include "support/rawsp.h"
 
@@ -30,7 +31,7 @@ static struct daemon *daemon_end(struct daemon *daemon)
 static bool hung_up(int fd)
 {
     struct pollfd wanted = {.fd = fd, .events = 0};
-    return poll(&wanted, 1, WAIT_MS) == 1 && (wanted.revents & (POLLHUP | POLLERR));
+    return poll(&wanted, 1, control_wait_ms(WAIT_MS)) == 1 && (wanted.revents & (POLLHUP | POLLERR));
 }
 
 static void expect_logged(struct daemon *daemon, const char *text)
@@ -52,6 +53,18 @@ static void requests_pour(int fd, const char *method, const void *payload, size_
     }
     free(request);
 }
+
+static void expect_answered(int fd)
+{
+    size_t size;
+    uint8_t *answer = rawsp_receive(fd, NULL, &size);
+    assert_non_null(answer);
+    free(answer);
+}
+
+/* Controls. */
+#define PATIENCE "a long send timeout"
+#define ONE_MORE "a connection more"
 
 #define DESCRIPTORS "chatlog.v1.AdminService/GetDescriptorSet" /* the largest answer without data */
 
@@ -93,7 +106,8 @@ static void a_client_that_never_reads_its_only_large_answer_is_cut(void **state)
     (void)state;
     static const char list[] = "\x0a\x01u\x12\x01"
                                "c";
-    struct daemon *daemon = daemon_start((const char *const[]){"--send-timeout-ms=500", NULL});
+    const char *timeout = control_is(PATIENCE) ? "--send-timeout-ms=60000" : "--send-timeout-ms=500";
+    struct daemon *daemon = daemon_start((const char *const[]){timeout, NULL});
     message_append(daemon, LARGE_BYTES);
     int lazy = rawsp_open(daemon_socket(daemon));
     requests_pour(lazy, "chatlog.v1.HistoryService/ListMessages", list, sizeof(list) - 1, 1);
@@ -126,16 +140,13 @@ static void a_client_that_reads_late_but_in_time_gets_its_large_answer(void **st
 static void a_client_idle_longer_than_the_send_timeout_is_kept(void **state)
 {
     (void)state;
-    size_t size;
     struct daemon *daemon = daemon_start((const char *const[]){"--send-timeout-ms=200", NULL});
     int quiet = rawsp_open(daemon_socket(daemon));
     requests_pour(quiet, DESCRIPTORS, NULL, 0, 1);
-    free(rawsp_receive(quiet, NULL, &size));
+    expect_answered(quiet);
     assert_false(rawsp_closed(quiet, 1000));
     requests_pour(quiet, DESCRIPTORS, NULL, 0, 1);
-    uint8_t *answer = rawsp_receive(quiet, NULL, &size);
-    assert_non_null(answer);
-    free(answer);
+    expect_answered(quiet);
     close(quiet);
     daemon_end(daemon);
 }
@@ -162,10 +173,7 @@ static void a_flood_on_one_connection_is_slowed_to_its_limit_and_all_answered(vo
     struct pour pour = {.fd = rawsp_open(daemon_socket(daemon)), .count = FLOOD};
     assert_int_equal(pthread_create(&pour.thread, NULL, pour_run, &pour), 0);
     for (uint32_t i = 0; i < FLOOD; i++) {
-        size_t size;
-        uint8_t *answer = rawsp_receive(pour.fd, NULL, &size);
-        assert_non_null(answer);
-        free(answer);
+        expect_answered(pour.fd);
         if (i % 500 == 0) {
             assert_true(rawsp_healthy(daemon_socket(daemon)));
         }
@@ -204,10 +212,7 @@ static void more_requests_than_exchanges_wait_their_turn_and_are_all_answered(vo
             requests_pour(clients[i], DESCRIPTORS, NULL, 0, 1);
         }
         for (int i = 0; i < CLIENTS; i++) {
-            size_t size;
-            uint8_t *answer = rawsp_receive(clients[i], NULL, &size);
-            assert_non_null(answer);
-            free(answer);
+            expect_answered(clients[i]);
         }
     }
     for (int i = 0; i < CLIENTS; i++) {
@@ -220,22 +225,18 @@ static void connections_over_the_limit_are_refused_and_accepted_again_when_other
 {
     (void)state;
     enum { LIMIT = 4 };
-    struct daemon *daemon = daemon_start((const char *const[]){"--connections=4", NULL});
+    const char *limit = control_is(ONE_MORE) ? "--connections=5" : "--connections=4";
+    struct daemon *daemon = daemon_start((const char *const[]){limit, NULL});
     int open[LIMIT];
-    size_t size;
     for (int i = 0; i < LIMIT; i++) {
         open[i] = rawsp_open(daemon_socket(daemon));
         requests_pour(open[i], DESCRIPTORS, NULL, 0, 1);
-        uint8_t *answer = rawsp_receive(open[i], NULL, &size);
-        assert_non_null(answer);
-        free(answer);
+        expect_answered(open[i]);
     }
     assert_false(rawsp_healthy(daemon_socket(daemon)));
     expect_logged(daemon, "connections refused: too many are open (connections = 4)");
     requests_pour(open[0], DESCRIPTORS, NULL, 0, 1); /* those there are do not suffer */
-    uint8_t *answer = rawsp_receive(open[0], NULL, &size);
-    assert_non_null(answer);
-    free(answer);
+    expect_answered(open[0]);
     close(open[1]);
     bool again = false;
     for (int waited = 0; !again && waited < WAIT_MS; waited += 10) {
@@ -301,10 +302,7 @@ static void running_out_of_open_files_is_survived(void **state)
     assert_int_equal(prlimit(daemon_pid(daemon), RLIMIT_NOFILE, &before, NULL), 0);
     assert_true(rawsp_handshake(fd, RAWSP_PROTOCOL_REQ));
     requests_pour(fd, DESCRIPTORS, NULL, 0, 1);
-    size_t size;
-    uint8_t *answer = rawsp_receive(fd, NULL, &size);
-    assert_non_null(answer);
-    free(answer);
+    expect_answered(fd);
     close(fd);
     daemon_end(daemon);
 }
@@ -351,8 +349,7 @@ static void what_happens_often_is_logged_at_most_once_a_second(void **state)
     struct daemon *daemon = daemon_start((const char *const[]){"--connections=1", NULL});
     int only = rawsp_open(daemon_socket(daemon));
     requests_pour(only, DESCRIPTORS, NULL, 0, 1);
-    size_t size;
-    free(rawsp_receive(only, NULL, &size));
+    expect_answered(only);
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (int i = 0; i < REFUSED; i++) {
@@ -373,8 +370,16 @@ static void what_happens_often_is_logged_at_most_once_a_second(void **state)
     daemon_end(daemon);
 }
 
+static void control_limits_that_are_not_kept_are_found_out(void **state)
+{
+    (void)state;
+    control_must_fail(12, PATIENCE, "a_client_that_never_reads_its_only_large_answer_is_cut");
+    control_must_fail(19, ONE_MORE, "connections_over_the_limit_are_refused_and_accepted_again_when_others_close");
+}
+
 int main(void)
 {
+    control_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_that_sends_and_never_reads_is_cut_and_others_are_served_meanwhile),
         cmocka_unit_test(a_client_that_never_reads_its_only_large_answer_is_cut),
@@ -388,6 +393,7 @@ int main(void)
         cmocka_unit_test(connections_over_the_limit_are_refused_and_accepted_again_when_others_close),
         cmocka_unit_test(ten_thousand_connects_one_after_the_other_leave_nothing_behind),
         cmocka_unit_test(what_happens_often_is_logged_at_most_once_a_second),
+        cmocka_unit_test(control_limits_that_are_not_kept_are_found_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,11 +44,16 @@ class Data:
         """Returns how many conversations there are."""
         return int(program("CHATLOG_MAKE_HISTORY", self.path, messages, layout))
 
-    def start(self, *options):
+    def start(self, *options, **harm):
+        """harm: fail=, lmdb= of the shim (tests/fault/shim)."""
+        environment = dict(os.environ)
+        if harm:
+            environment["LD_PRELOAD"] = os.environ["IOFAULT"]
+            environment.update({f"IOFAULT_{key.upper()}": value for key, value in harm.items()})
         with open(f"{self.directory}/log", "ab") as log:
             self.process = subprocess.Popen(
                 [os.environ["CHATLOGD"], "--data-dir", self.path, "--listen", self.url, "--deleted-retention", "36500d",
-                 *self.options, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 *self.options, *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
     def kill(self):
         """Ends the daemon at once, if it runs."""

@@ -1,6 +1,7 @@
 /* A migration whose n-th write to the data file, or n-th wait for the disk, is the last thing its process does, or
  * finds the disk full; for every n there is. This program takes the place of libc's functions for LMDB. */
 #include "store/maintenance.h"
+#include "support/control.h"
 #include "support/golden.h"
 
 #include <dlfcn.h>
@@ -32,17 +33,21 @@ enum {
 #endif
     FAR_DOWN = 20, /* calls a migration makes at least */
     NEWEST = 3,
+    LOST_FROM = 28, /* calls: the migration is under way */
 };
 
 /* So that liblmdb finds it. */
 #define VISIBLE __attribute__((visibility("default")))
 
 /* What happens at a call. */
-enum fault { FAULT_NONE, FAULT_EXIT, FAULT_EXIT_HALF_WRITTEN, FAULT_FULL };
+enum fault { FAULT_NONE, FAULT_EXIT, FAULT_EXIT_HALF_WRITTEN, FAULT_FULL, FAULT_LOST };
+
+#define LOST_WRITE "a lost write" /* a control */
 
 static atomic_int fault;
 static atomic_ulong fault_at; /* the number of the call, from 1; FAULT_FULL: it and every later write */
 static atomic_ulong calls;
+static atomic_bool is_lost; /* FAULT_LOST: one write of pages is */
 
 static void fault_set(enum fault what, unsigned long at)
 {
@@ -71,6 +76,9 @@ static enum fault fault_meet(int fd)
     }
     unsigned long call = atomic_fetch_add(&calls, 1) + 1;
     unsigned long at = atomic_load(&fault_at);
+    if (call >= LOST_FROM && call < at && control_is(LOST_WRITE)) {
+        return FAULT_LOST;
+    }
     return call == at || (what == FAULT_FULL && call > at) ? what : FAULT_NONE;
 }
 
@@ -99,10 +107,24 @@ VISIBLE ssize_t pwrite(int fd, const void *bytes, size_t size, off_t offset)
             return -1;
         }
         break;
+    case FAULT_LOST:
+        if (size > SECTOR_BYTES && !atomic_exchange(&is_lost, true)) {
+            return (ssize_t)size;
+        }
+        break;
     case FAULT_NONE:
         break;
     }
     return real(fd, bytes, size, offset);
+}
+
+static ssize_t parts_size(const struct iovec *parts, int count)
+{
+    size_t size = 0;
+    for (int i = 0; i < count; i++) {
+        size += parts[i].iov_len;
+    }
+    return (ssize_t)size;
 }
 
 VISIBLE ssize_t writev(int fd, const struct iovec *parts, int count)
@@ -118,6 +140,11 @@ VISIBLE ssize_t writev(int fd, const struct iovec *parts, int count)
     case FAULT_FULL:
         errno = ENOSPC;
         return -1;
+    case FAULT_LOST:
+        if (!atomic_exchange(&is_lost, true)) {
+            return parts_size(parts, count);
+        }
+        break;
     case FAULT_NONE:
         break;
     }
@@ -338,13 +365,21 @@ static void a_disk_that_is_full_at_any_write_pauses_the_migration_and_loses_noth
     a_full_disk_is_survived(2);
 }
 
+static void control_a_disk_that_loses_a_write_is_found_out(void **state)
+{
+    (void)state;
+    control_must_fail(23, LOST_WRITE, "a_migration_may_end_at_any_write_and_any_sync");
+}
+
 int main(void)
 {
+    control_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_migration_may_end_at_any_write_and_any_sync),
         cmocka_unit_test(a_migration_may_end_in_the_middle_of_any_write),
         cmocka_unit_test(the_way_back_may_end_at_any_write_and_any_sync),
         cmocka_unit_test(a_disk_that_is_full_at_any_write_pauses_the_migration_and_loses_nothing),
+        cmocka_unit_test(control_a_disk_that_loses_a_write_is_found_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,9 @@ import sys
 import tempfile
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault"))
+from harness import report_control  # noqa: E402
+
 from daemon import NEWEST, Data
 
 STEP_MIB = int(os.environ.get("CHATLOG_FULL_STEP", "3"))
@@ -40,11 +43,11 @@ class FullDisk(unittest.TestCase):
         with open(self.ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - mib * MIB)
 
-    def migrates_with_room(self, layout, mib):
+    def migrates_with_room(self, layout, mib, **harm):
         """Returns True when the room was too small at first."""
         self.data.take_golden("adversarial", layout)
         self.leave_room(mib)
-        self.data.start()
+        self.data.start(**harm)
         migration = self.data.wait_state("paused", "none")
         paused = migration["state"] == "paused"
         self.assertIsNone(self.data.dump_differs(), f"{mib} MiB free")
@@ -70,6 +73,17 @@ class FullDisk(unittest.TestCase):
 
     def test_one_of_layout_2_does_so_too(self):
         self.pauses_at_any_mib(2)
+
+    @unittest.skipUnless("IOFAULT" in os.environ, "a sanitizer and the shim both want malloc")
+    def test_control_a_disk_that_loses_a_write_is_found_out(self):
+        try:
+            self.migrates_with_room(2, RESERVE_MIB + 4 * STEP_MIB, fail="write:20:drop")
+            found = None
+        except (AssertionError, RuntimeError, subprocess.CalledProcessError) as error:
+            found = error
+        report_control("23", "a lost write", found)
+        self.assertIsNotNone(found)
+        print(str(found)[:300], file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,15 @@ import sys
 import time
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault"))
+from harness import report_control  # noqa: E402
+
 from daemon import NEWEST, TIMEOUT, Data
 
 KILLS = int(os.environ.get("CHATLOG_KILLS", "40"))
 SEED = int(os.environ.get("CHATLOG_SEED", random.SystemRandom().randrange(2**32)))
 MESSAGES = int(os.environ.get("CHATLOG_KILL_MESSAGES", "60000"))
+CONTROL_MESSAGES = 5000
 CHECK_EVERY = 20  # kills
 ALIVE_SECONDS = 0.35  # at most, before a kill
 
@@ -90,12 +94,16 @@ class Kill(unittest.TestCase):
         print(f"{self.kills} kills, {self.ups} times up and {self.downs} down: {messages} messages in "
               f"{conversations} conversations, {bad} bad", file=sys.stderr)
 
-    def test_killed_at_random_moments_up_and_down_under_load(self):
-        print(f"CHATLOG_SEED={SEED} CHATLOG_KILLS={KILLS}", file=sys.stderr)
-        conversations = self.data.make_history(MESSAGES)
+    def load_start(self, messages):
+        """A load on data of layout 1 that knows what is there."""
+        conversations = self.data.make_history(messages)
         self.data.start("--migrate", "hold")
         self.load = Load(self.data, conversations)
         self.addCleanup(self.load.process.kill)
+
+    def test_killed_at_random_moments_up_and_down_under_load(self):
+        print(f"CHATLOG_SEED={SEED} CHATLOG_KILLS={KILLS}", file=sys.stderr)
+        self.load_start(MESSAGES)
         self.check()
         self.data.kill()
         while self.kills < KILLS:
@@ -109,6 +117,23 @@ class Kill(unittest.TestCase):
         self.data.stop()
         verified = self.data.migrate("--verify")
         self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
+    @unittest.skipUnless("IOFAULT" in os.environ, "a sanitizer and the shim both want malloc")
+    def test_control_a_migration_that_loses_commits_is_found_out(self):
+        self.load_start(CONTROL_MESSAGES)
+        self.assertEqual(self.load.check()[2], 0)
+        self.data.kill()
+        bad = cycles = 0
+        while not bad and cycles < 10:
+            self.data.start(lmdb="lie")
+            time.sleep(ALIVE_SECONDS)
+            self.data.kill()
+            self.data.start("--migrate", "hold")
+            bad = self.load.check()[2]
+            self.data.kill()
+            cycles += 1
+        report_control("23", "lost commits", bad)
+        self.assertGreater(bad, 0)
 
 
 if __name__ == "__main__":

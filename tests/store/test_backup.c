@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { PATH_BYTES = 512, BACKUPS = 5, MESSAGES = 1000 };
+enum { PATH_BYTES = 512, MANIFEST_BYTES = 4096, BACKUPS = 5, MESSAGES = 1000 };
 
 /* A store, and where its backups go. */
 struct place {
@@ -314,6 +314,19 @@ static void byte_change(const char *file, off_t at)
     close(descriptor);
 }
 
+/* Where in the manifest the value of this member begins. */
+static off_t manifest_find(const char *name, const char *member)
+{
+    char path[PATH_BYTES];
+    char text[MANIFEST_BYTES + 1] = "";
+    int descriptor = open(path_of(name, path), O_RDONLY);
+    assert_true(descriptor >= 0 && read(descriptor, text, MANIFEST_BYTES) > 0);
+    close(descriptor);
+    const char *found = strstr(text, member);
+    assert_non_null(found);
+    return found - text + (off_t)strlen(member);
+}
+
 static void what_is_no_sound_backup_is_not_restored(void **state)
 {
     struct error error = {0};
@@ -335,6 +348,10 @@ static void what_is_no_sound_backup_is_not_restored(void **state)
     assert_ok(client_run(*state, op_backup("odd")));
     byte_change("odd/manifest.json", 0);
     assert_int_equal(restore("odd", &error), ERROR_STARTUP);
+    byte_change("odd/manifest.json", 0);
+    byte_change("odd/manifest.json", manifest_find("odd/manifest.json", "\"commit_id\": "));
+    assert_int_equal(restore("odd", &error), ERROR_STARTUP);
+    assert_non_null(strstr(error.message, "its checksum of itself does not fit"));
 
     byte_change("changed/data.mdb", 20000); /* as it was: the directory that the failed try left will do */
     assert_int_equal(restore("changed", &error), 0);

@@ -10,8 +10,9 @@ enum { OPEN_DIRECTORIES = 16 };
 
 char *directory_new(void)
 {
-    char *path = strdup("/tmp/chatlogd-test-XXXXXX");
-    if (!path || !mkdtemp(path)) {
+    const char *parent = getenv(DIRECTORY_PARENT);
+    char *path = NULL;
+    if (asprintf(&path, "%s/chatlogd-test-XXXXXX", parent ? parent : "/tmp") < 0 || !mkdtemp(path)) {
         perror("directory_new");
         abort();
     }

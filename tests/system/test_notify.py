@@ -9,8 +9,10 @@ import sys
 import time
 import unittest
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../migration"))
+for other in ("../migration", "../fault"):
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), other))
 import daemon  # noqa: E402 (the harness of the migration's tests)
+from harness import report_control  # noqa: E402
 
 WATCHDOG_US = 2_000_000
 
@@ -74,6 +76,14 @@ class Notify(unittest.TestCase):
         self.assertEqual(holder.stdout.readline(), b"held\n")
         return holder
 
+    def watchdog_is_fed(self):
+        """Listens for twice as long as the manager would wait."""
+        self.manager.forget()
+        end = time.monotonic() + 2 * WATCHDOG_US / 1e6
+        while time.monotonic() < end and "WATCHDOG=1" not in self.manager.lines:
+            self.manager.receive(0.1)
+        return "WATCHDOG=1" in self.manager.lines
+
     def test_ready_is_told_when_requests_are_answered(self):
         self.data.start()
         self.manager.wait("READY=1")
@@ -128,15 +138,24 @@ class Notify(unittest.TestCase):
             self.data.check_alive()
             self.assertLess(time.monotonic(), deadline, self.data.log())
             self.manager.receive(0.1)
-        self.manager.forget()
-        end = time.monotonic() + 2 * WATCHDOG_US / 1e6
-        while time.monotonic() < end:
-            self.manager.receive(0.1)
-        self.assertNotIn("WATCHDOG=1", self.manager.lines)
+        self.assertFalse(self.watchdog_is_fed())
 
         holder.send_signal(signal.SIGTERM)
         self.assertEqual(append.wait(daemon.TIMEOUT), 0)
         self.manager.wait("WATCHDOG=1")
+        self.data.stop()
+
+    def test_control_a_daemon_that_does_not_run_is_found_out_and_one_that_runs_is_not(self):
+        self.data.start()
+        self.manager.wait("READY=1")
+        fed = self.watchdog_is_fed()
+        self.data.process.send_signal(signal.SIGSTOP)
+        fed_while_stopped = self.watchdog_is_fed()
+        self.data.process.send_signal(signal.SIGCONT)
+        report_control("22", "SIGSTOP", not fed_while_stopped)
+        report_control("22", "a writer that does not hang", fed)
+        self.assertTrue(fed)
+        self.assertFalse(fed_while_stopped)
         self.data.stop()
 
     def test_the_status_tells_the_layout(self):

@@ -1,4 +1,5 @@
-/* The manifest of a backup: JSON, so that people and tools can read it. */
+/* The manifest of a backup: JSON, so that people and tools can read it. It has the sum of the data file, and one of
+ * itself: what an operator chooses a backup by is as sound as the backup. */
 #include "store/lmdb/backup.h"
 
 #include <errno.h>
@@ -10,6 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
+
+/* Sums up all other members, whatever their order and layout. */
+#define OWN_SUM "manifest_xxh3_64"
 
 enum { MANIFEST_FORMAT = 1, MANIFEST_MODE = 0600, MANIFEST_BYTES_MAX = 65536, SUM_DIGITS = 16 };
 
@@ -30,18 +35,42 @@ static const struct field {
     {"findings", offsetof(struct store_backup, findings)},
 };
 
+static void sum_write(uint64_t sum, char ret[SUM_DIGITS + 1])
+{
+    snprintf(ret, SUM_DIGITS + 1, "%016" PRIx64, sum);
+}
+
+/* False: memory is short. */
+static bool own_sum(const json_t *json, char ret[SUM_DIGITS + 1])
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    if (text) {
+        sum_write(XXH3_64bits(text, strlen(text)), ret);
+    }
+    free(text);
+    return text != NULL;
+}
+
+static bool manifest_fill(json_t *json, const struct store_backup *backup)
+{
+    char sum[SUM_DIGITS + 1];
+    bool filled = true;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        uint64_t value;
+        memcpy(&value, (const char *)backup + fields[i].offset, sizeof(value));
+        filled = filled && json_object_set_new(json, fields[i].name, json_integer((json_int_t)value)) == 0;
+    }
+    return filled && own_sum(json, sum) && json_object_set_new(json, OWN_SUM, json_string(sum)) == 0;
+}
+
 static json_t *manifest_tell(const struct store_backup *backup)
 {
     char sum[SUM_DIGITS + 1];
-    snprintf(sum, sizeof(sum), "%016" PRIx64, backup->sum);
+    sum_write(backup->sum, sum);
     json_t *json = json_pack("{s:i, s:s}", "chatlogd_backup", MANIFEST_FORMAT, "xxh3_64", sum);
-    for (size_t i = 0; json && i < sizeof(fields) / sizeof(fields[0]); i++) {
-        uint64_t value;
-        memcpy(&value, (const char *)backup + fields[i].offset, sizeof(value));
-        if (json_object_set_new(json, fields[i].name, json_integer((json_int_t)value))) {
-            json_decref(json);
-            json = NULL;
-        }
+    if (json && !manifest_fill(json, backup)) {
+        json_decref(json);
+        json = NULL;
     }
     return json;
 }
@@ -83,6 +112,19 @@ static bool sum_take(const char *text, uint64_t *ret_sum)
     return strlen(text) == SUM_DIGITS && *end == '\0';
 }
 
+/* Takes the sum out of the manifest. False: it is not that of the rest. */
+static bool own_sum_fits(json_t *json)
+{
+    char told[SUM_DIGITS + 1];
+    char sum[SUM_DIGITS + 1];
+    const char *text = json_string_value(json_object_get(json, OWN_SUM));
+    if (!text || strlen(text) != SUM_DIGITS) {
+        return false;
+    }
+    memcpy(told, text, sizeof(told));
+    return json_object_del(json, OWN_SUM) == 0 && own_sum(json, sum) && strcmp(told, sum) == 0;
+}
+
 static bool manifest_take(json_t *json, struct store_backup *ret)
 {
     int format;
@@ -120,10 +162,16 @@ int manifest_read(const char *backup, struct store_backup *ret, char *why, size_
         return -1;
     }
     json_t *json = json_loadb(text, (size_t)size, JSON_REJECT_DUPLICATES, NULL);
-    bool sound = json && manifest_take(json, ret);
+    struct store_backup told;
+    const char *wrong = !json || !manifest_take(json, &told)
+                            ? "it is not the manifest of a backup that this chatlogd knows"
+                        : !own_sum_fits(json) ? "it was changed or damaged: its checksum of itself does not fit"
+                                              : NULL;
     json_decref(json);
-    if (!sound) {
-        snprintf(why, why_size, "it is not the manifest of a backup that this chatlogd knows");
+    if (wrong) {
+        snprintf(why, why_size, "%s", wrong);
+        return -1;
     }
-    return sound ? 0 : -1;
+    *ret = told;
+    return 0;
 }

@@ -140,6 +140,7 @@ static void kind_look(struct survey *survey, const struct place *place, enum kin
         bool opens = layout_open(place->layout, cursor.key, &value) == 0;
         survey_count(survey, place->layout, cursor.key.size, cursor.value.size);
         target_key_count(survey, place, kind, rest.size);
+        survey_search(survey, place, kind, &cursor);
         if (kind == KIND_MESSAGE) {
             messages_look(survey, place, cursor.key, opens ? &value : NULL, sum);
         } else if (!opens || record_damage(kind, value, 0, place->conversation, &survey->answer)) {

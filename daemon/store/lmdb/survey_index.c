@@ -1,5 +1,5 @@
-/* The survey's look at what points elsewhere: message_ids, deadlines, the audit trail and its lists by user, content
- * without a head. Each is looked at from both ends. */
+/* The survey's look at what points elsewhere: LMDB's branch pages, message_ids, deadlines, the audit trail and its
+ * lists by user, content without a head. Each is looked at from both ends. */
 #include "store/lmdb/survey_index.h"
 
 #include "base/clock.h"
@@ -22,6 +22,14 @@ void survey_message_id(struct survey *survey, const struct place *place, const s
     enum get_result found = place_get_message_id(&survey->txn, survey->place, message->message_id, &seq);
     if (found == GET_MISSING || (found == GET_FOUND && seq != message->seq)) {
         survey_find_mismatch(survey, place, "a message is not found by its message_id");
+    }
+}
+
+void survey_search(struct survey *survey, const struct place *place, enum kind kind, const struct cursor *cursor)
+{
+    struct span value;
+    if (!txn_get(&survey->txn, place->layout->tables[kind], cursor->key, &value) || value.data != cursor->value.data) {
+        survey_find_mismatch(survey, place, "a record of it is not found by its key");
     }
 }
 

@@ -8,6 +8,9 @@
 void survey_message_id(struct survey *survey, const struct place *place, const struct message_record *message,
                        struct messages_sum *sum);
 
+/* Looks for what the cursor is at by its key: a damaged branch page leads there from its neighbours, not from above. */
+void survey_search(struct survey *survey, const struct place *place, enum kind kind, const struct cursor *cursor);
+
 /* Looks for the deadline of a conversation. */
 void survey_deadline(struct survey *survey, const struct place *place, const struct conversation_record *head);
 

@@ -164,9 +164,18 @@ bool cursor_first(struct cursor *cursor)
     return cursor_move(cursor, span_of(NULL, 0), MDB_FIRST);
 }
 
+/* Where keys of a branch page are damaged, LMDB comes to the wrong side of what was looked for, and does not look. */
+static bool order_check(struct cursor *cursor, bool in_order)
+{
+    if (!in_order) {
+        txn_fail_damaged(cursor->txn);
+    }
+    return in_order;
+}
+
 bool cursor_seek(struct cursor *cursor, struct span key)
 {
-    return cursor_move(cursor, key, MDB_SET_RANGE);
+    return cursor_move(cursor, key, MDB_SET_RANGE) && order_check(cursor, span_order(cursor->key, key) >= 0);
 }
 
 bool cursor_find(struct cursor *cursor, struct span key)
@@ -176,10 +185,8 @@ bool cursor_find(struct cursor *cursor, struct span key)
 
 bool cursor_seek_below(struct cursor *cursor, struct span key)
 {
-    if (cursor_seek(cursor, key)) {
-        return cursor_previous(cursor);
-    }
-    return cursor_move(cursor, span_of(NULL, 0), MDB_LAST);
+    bool found = cursor_seek(cursor, key) ? cursor_previous(cursor) : cursor_move(cursor, span_of(NULL, 0), MDB_LAST);
+    return found && order_check(cursor, span_order(cursor->key, key) < 0);
 }
 
 bool cursor_next(struct cursor *cursor)

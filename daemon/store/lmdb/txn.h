@@ -88,7 +88,7 @@ void cursor_close(struct cursor *cursor);
 struct key cursor_copy_key(const struct cursor *cursor);
 
 /* Move to the first entry, the first at or above the key, the last below it, the next, the one before. False: there
- * is none. */
+ * is none. What a seek finds on the other side of the key is damage, and the transaction fails. */
 bool cursor_first(struct cursor *cursor);
 bool cursor_seek(struct cursor *cursor, struct span key);
 bool cursor_seek_below(struct cursor *cursor, struct span key);
