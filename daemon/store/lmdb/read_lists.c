@@ -106,7 +106,7 @@ static int row_add(struct read *read, struct page *page, const struct item *item
     if (row->state != RECENCY_WANTED) {
         return row->state == RECENCY_UNWANTED ? 0 : recency_damaged(read, row);
     }
-    recency_look_up(item->walk, page->left);
+    recency_look_up(read->hints, item->walk, page->left);
     if (row->name == GET_MISSING) {
         return 0;
     }

@@ -92,7 +92,7 @@ static bool head_is_of(const struct place *place, struct span head)
     return sound && span_equal(record_conversation_id(head), place->conversation);
 }
 
-void recency_look_up(struct recency_walk *walk, size_t ahead)
+void recency_look_up(struct head_hints *hints, struct recency_walk *walk, size_t ahead)
 {
     if (walk->at < walk->looked_up) {
         return;
@@ -105,6 +105,7 @@ void recency_look_up(struct recency_walk *walk, size_t ahead)
             place.conversation = row->conversation;
             row->name = place.layout->find_near(&walk->names, &place);
             row->conversation_number = place.conversation_number;
+            head_hints_fetch(hints, row->conversation_number);
         }
     }
     for (size_t i = walk->at; i < end; i++) {
@@ -113,6 +114,7 @@ void recency_look_up(struct recency_walk *walk, size_t ahead)
             place.conversation = row->conversation;
             place.conversation_number = row->conversation_number;
             bool found = place_get_head_near(&walk->heads, &place, &row->head) == GET_FOUND;
+            head_hints_note(hints, row->conversation_number, walk->heads.key.data);
             row->found = found && head_is_of(&place, row->head) ? GET_FOUND : GET_DAMAGED;
         }
     }

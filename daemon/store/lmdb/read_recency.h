@@ -53,7 +53,7 @@ void recency_close(struct recency_walk *walk);
 const struct recency_row *recency_first(struct read *read, struct recency_walk *walk, size_t ahead);
 
 /* Has that row looked up, with those behind it of `ahead`. */
-void recency_look_up(struct recency_walk *walk, size_t ahead);
+void recency_look_up(struct head_hints *hints, struct recency_walk *walk, size_t ahead);
 
 void recency_advance(struct recency_walk *walk);
 
