@@ -105,7 +105,11 @@ void recency_look_up(struct head_hints *hints, struct recency_walk *walk, size_t
             place.conversation = row->conversation;
             row->name = place.layout->find_near(&walk->names, &place);
             row->conversation_number = place.conversation_number;
-            head_hints_fetch(hints, row->conversation_number);
+        }
+    }
+    for (size_t i = walk->at; i < end; i++) { /* all at once: among the searches for names they gained half as much */
+        if (walk->rows[i].state == RECENCY_WANTED) {
+            head_hints_fetch(hints, walk->rows[i].conversation_number);
         }
     }
     for (size_t i = walk->at; i < end; i++) {
@@ -113,9 +117,11 @@ void recency_look_up(struct head_hints *hints, struct recency_walk *walk, size_t
         if (row->state == RECENCY_WANTED && row->name == GET_FOUND) {
             place.conversation = row->conversation;
             place.conversation_number = row->conversation_number;
-            bool found = place_get_head_near(&walk->heads, &place, &row->head) == GET_FOUND;
-            head_hints_note(hints, row->conversation_number, walk->heads.key.data);
-            row->found = found && head_is_of(&place, row->head) ? GET_FOUND : GET_DAMAGED;
+            row->found = GET_DAMAGED;
+            if (place_get_head_near(&walk->heads, &place, &row->head) == GET_FOUND && head_is_of(&place, row->head)) {
+                row->found = GET_FOUND;
+                head_hints_note(hints, row->conversation_number, walk->heads.key.data);
+            }
         }
     }
     walk->looked_up = end;
