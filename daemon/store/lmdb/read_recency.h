@@ -7,7 +7,7 @@
 #include "store/lmdb/read.h"
 
 enum {
-    RECENCY_AHEAD = 64 /* rows, so that a walk takes 8 KiB */
+    RECENCY_AHEAD = 64 /* rows, so that a walk takes 5 KiB */
 };
 
 enum recency_state {
