@@ -152,6 +152,34 @@ static void filters_choose_archived_and_deleted_conversations(void **state)
     }
 }
 
+/* Rows are read ahead by 64 and less: pages of about that size, and filters that leave little of them. */
+static void a_long_list_is_whole_in_pages_of_any_size(void **state)
+{
+    enum { CONVERSATIONS = 200 };
+    static const size_t page_sizes[] = {7, 63, 64, 65, 100, 129, 200};
+    struct client *client = *state;
+    struct names expected[2] = {{""}, {""}};
+    for (int i = 0; i < CONVERSATIONS; i++) {
+        char name[NAME_BYTES];
+        snprintf(name, sizeof(name), "c%d", (CONVERSATIONS - i) * 7 % CONVERSATIONS);
+        struct store_op create = op_create("alice", name);
+        create.create.archived = i % 5 == 0;
+        clock_advance(-CLOCK_SECOND_US);
+        assert_ok(client_run(client, create));
+        Chatlog__V1__Conversation conversation = {.conversation_id = name};
+        names_add(&expected[create.create.archived], &conversation);
+    }
+    for (size_t i = 0; i < sizeof(page_sizes) / sizeof(page_sizes[0]); i++) {
+        for (int archived = 0; archived < 2; archived++) {
+            struct names names = {""};
+            struct store_op list = op_list("alice", page_sizes[i], nothing());
+            list.list.archived = archived ? STORE_ARCHIVED_ONLY : STORE_ARCHIVED_EXCLUDE;
+            walk_run(client, (struct walk){.op = list, .seen = names_add, .arg = &names, .most_pages = CONVERSATIONS});
+            assert_string_equal(names.text, expected[archived].text);
+        }
+    }
+}
+
 static void an_expired_conversation_is_not_listed(void **state)
 {
     struct client *client = *state;
@@ -335,6 +363,7 @@ int main(void)
         store_test(conversations_are_listed_by_their_latest_activity),
         store_test(a_listed_conversation_is_the_one_that_is_read),
         store_test(filters_choose_archived_and_deleted_conversations),
+        store_test(a_long_list_is_whole_in_pages_of_any_size),
         store_test(an_expired_conversation_is_not_listed),
         store_test(a_page_token_keeps_its_place_when_conversations_before_it_move_or_go),
         store_test(a_page_ends_before_it_passes_the_limit_of_a_reply),

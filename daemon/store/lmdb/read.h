@@ -4,12 +4,14 @@
 #define STORE_LMDB_READ_H
 
 #include "store/lmdb/env.h"
+#include "store/lmdb/head_hints.h"
 #include "store/lmdb/heads.h"
 
 struct read {
     struct txn *txn;
     struct layouts layouts; /* loaded by read_run */
     struct env *env;
+    struct head_hints *hints;
     const struct store_op *op;
     const struct limits *limits;
     int64_t now_us;

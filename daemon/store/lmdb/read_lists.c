@@ -1,4 +1,5 @@
 /* The lists of conversations and of users, over all layouts in use. */
+#include "store/lmdb/read_recency.h"
 #include "store/lmdb/read_waiting.h"
 
 #include "base/wire.h"
@@ -10,84 +11,20 @@ static int position_invalid(struct read *read)
     return error_set(read->error, ERROR_PAGE_TOKEN_INVALID, "the page token is not one of this list");
 }
 
-static bool entry_is_wanted(const struct read *read, const struct recency_entry *entry)
-{
-    static const bool archived_wanted[][2] = {
-        [STORE_ARCHIVED_EXCLUDE] = {true, false},
-        [STORE_ARCHIVED_ONLY] = {false, true},
-        [STORE_ARCHIVED_INCLUDE] = {true, true},
-    };
-    bool gone = entry->gone_time_us != 0 && entry->gone_time_us <= read->now_us;
-    return !gone && archived_wanted[read->op->list.archived][entry->archived] &&
-           (read->op->list.show_deleted || !entry->deleted);
-}
-
-/* The user's recency entries in one layout, from a position on. */
-struct run {
-    struct place place;
-    struct key prefix;
-    struct cursor cursor;
-    struct cursor names, heads; /* neighbours stand on the same pages: these stay where they were */
-    bool more;                  /* it stands at an entry: */
-    bool damaged;
-    int64_t activity_us;
-    struct span conversation; /* borrowed */
-};
-
-static void run_take(struct run *run, bool found)
-{
-    run->more = found && span_starts_with(run->cursor.key, key_span(&run->prefix));
-    run->damaged = run->more && run->place.layout->parse_recency(run->cursor.key, key_span(&run->prefix),
-                                                                 &run->activity_us, &run->conversation);
-}
-
-/* Opens it behind the entry `after` names, or at the first one. Returns 0 or -ERROR_RECORD_DAMAGED. */
-static int run_open(struct read *read, const struct layout *layout, struct span after, struct run *run)
-{
-    *run = (struct run){.place = {.layout = layout, .user = read->op->user}};
-    enum get_result found = layout->find(read->txn, &run->place);
-    if (found == GET_DAMAGED) {
-        return record_damaged(read->error, "user", read->op->user);
-    }
-    if (found == GET_MISSING) {
-        return 0;
-    }
-    run->prefix = layout->recency_prefix(&run->place);
-    struct key start = run->prefix;
-    int64_t activity;
-    if (after.size > 0 && key_parse_position(after, &activity, &run->place.conversation) == 0) {
-        start = layout->recency_key(&run->place, activity);
-    }
-    run->cursor = cursor_open(read->txn, layout->tables[KIND_RECENCY]);
-    run->names = cursor_open(read->txn, layout->tables[KIND_HEAD]);
-    run->heads = cursor_open(read->txn, layout->tables[KIND_HEAD]);
-    bool more = cursor_seek(&run->cursor, key_span(&start));
-    if (more && span_equal(run->cursor.key, key_span(&start))) {
-        more = cursor_next(&run->cursor);
-    }
-    run_take(run, more);
-    return 0;
-}
-
-static void run_close(struct run *run)
-{
-    cursor_close(&run->cursor);
-    cursor_close(&run->names);
-    cursor_close(&run->heads);
-}
-
 /* A page under way: entries at home in up to two layouts, and those that wait. */
 struct page {
-    struct run runs[2];
+    struct recency_walk walks[2];
+    size_t walk_count;
     struct waiting waiting;
+    size_t left; /* conversations it has room for */
 };
 
 /* The next entry of a page. */
 struct item {
-    struct run *run; /* NULL: it waits */
+    struct recency_walk *walk; /* NULL: it waits */
+    const struct recency_row *row;
     int64_t activity_us;
     struct span conversation;
-    bool damaged;
 };
 
 /* Of two the one whose entry comes first in the list: latest first, then by name. */
@@ -95,7 +32,9 @@ static bool item_is_before(const struct item *a, const struct item *b)
 {
     const struct waiting_entry left = {.activity_us = a->activity_us, .conversation = a->conversation};
     const struct waiting_entry right = {.activity_us = b->activity_us, .conversation = b->conversation};
-    return a->damaged || (!b->damaged && waiting_order(&left, &right) < 0);
+    bool left_damaged = a->row && a->row->state == RECENCY_KEY_DAMAGED;
+    bool right_damaged = b->row && b->row->state == RECENCY_KEY_DAMAGED;
+    return left_damaged || (!right_damaged && waiting_order(&left, &right) < 0);
 }
 
 /* Finds the next item. Returns 1, 0 at the end, or -ERROR_MEMORY_SHORT. */
@@ -103,17 +42,20 @@ static int page_first(struct read *read, struct page *page, struct item *ret)
 {
     const struct waiting_entry *entry;
     bool found = false;
-    for (size_t i = 0; i < 2; i++) {
-        struct run *run = &page->runs[i];
-        struct item item = {run, run->activity_us, run->conversation, run->damaged};
-        if (run->more && (!found || item_is_before(&item, ret))) {
-            *ret = item;
-            found = true;
+    for (size_t i = 0; i < page->walk_count; i++) {
+        struct recency_walk *walk = &page->walks[i];
+        const struct recency_row *row = recency_first(read, walk, page->left + 1); /* one more says if there is more */
+        if (row) {
+            struct item item = {walk, row, row->activity_us, row->conversation};
+            if (!found || item_is_before(&item, ret)) {
+                *ret = item;
+                found = true;
+            }
         }
     }
     int rc = waiting_look(read, &page->waiting, &entry);
     if (rc == 0 && entry) {
-        struct item item = {NULL, entry->activity_us, entry->conversation, false};
+        struct item item = {NULL, NULL, entry->activity_us, entry->conversation};
         if (!found || item_is_before(&item, ret)) {
             *ret = item;
             found = true;
@@ -124,33 +66,20 @@ static int page_first(struct read *read, struct page *page, struct item *ret)
 
 static void page_advance(struct page *page, const struct item *item)
 {
-    if (item->run) {
-        run_take(item->run, cursor_next(&item->run->cursor));
+    if (item->walk) {
+        recency_advance(item->walk);
     } else {
         page->waiting.next++;
     }
 }
 
-static int recency_damaged(struct read *read, const struct item *item)
+static int recency_damaged(struct read *read, const struct recency_row *row)
 {
     struct key name = key_user_prefix(read->op->user);
-    if (!item->damaged) {
-        name = key_conversation(read->op->user, item->conversation);
+    if (row->state != RECENCY_KEY_DAMAGED) {
+        name = key_conversation(read->op->user, row->conversation);
     }
     return record_damaged(read->error, "recency", key_span(&name));
-}
-
-/* What the list filters by; of what waits the head says it. */
-static int item_look(struct read *read, const struct item *item, struct recency_entry *ret)
-{
-    if (!item->run) {
-        return 1;
-    }
-    struct span value = item->run->cursor.value;
-    return item->damaged || layout_open(item->run->place.layout, item->run->cursor.key, &value) ||
-                   entry_get_recency(value, ret)
-               ? recency_damaged(read, item)
-               : 0;
 }
 
 /* Adds a conversation with what waits of it. */
@@ -162,40 +91,35 @@ static int waiting_add(struct read *read, const struct page *page)
         return rc;
     }
     struct recency_entry entry = record_recency(&head->record);
-    if (!entry_is_wanted(read, &entry)) {
+    if (!recency_is_wanted(read, &entry)) {
         return 0;
     }
     head_put_element(&read->result->records, read->op->record_field, head);
     return 1;
 }
 
-/* What has a checksum need not be decoded: only whose head it is. */
-static bool head_is_of(const struct place *place, struct span head)
-{
-    struct conversation_record record;
-    bool sound = place->layout->sealed || record_get_conversation(head, &record) == 0;
-    return sound && span_equal(record_conversation_id(head), place->conversation);
-}
-
 /* Adds the conversation of a recency entry at home, unless it is listed with what waits of it. */
-static int run_add(struct read *read, struct page *page, const struct item *item)
+static int row_add(struct read *read, struct page *page, const struct item *item)
 {
-    struct conversation_place place = {.head = item->run->place};
+    const struct recency_row *row = item->row;
     enum waiting_state state;
-    struct span value;
-    place.head.conversation = item->conversation;
-    enum get_result found = place.head.layout->find_near(&item->run->names, &place.head);
-    if (found != GET_FOUND) {
-        return found == GET_DAMAGED ? conversation_damaged(read->error, &place) : 0;
+    if (row->state != RECENCY_WANTED) {
+        return row->state == RECENCY_UNWANTED ? 0 : recency_damaged(read, row);
     }
-    if (place_get_head_near(&item->run->heads, &place.head, &value) != GET_FOUND || !head_is_of(&place.head, value)) {
-        return conversation_damaged(read->error, &place); /* also of what is listed elsewhere: nobody else tells */
+    recency_look_up(read->hints, item->walk, page->left);
+    if (row->name == GET_MISSING) {
+        return 0;
     }
-    int rc = waiting_settle(read, &page->waiting, place.head.conversation_number, &state);
+    if (row->name != GET_FOUND || row->found != GET_FOUND) { /* also of what is listed elsewhere: nobody else tells */
+        struct conversation_place place = {.head = item->walk->place};
+        place.head.conversation = row->conversation;
+        return conversation_damaged(read->error, &place);
+    }
+    int rc = waiting_settle(read, &page->waiting, row->conversation_number, &state);
     if (rc || read->head.stale || state == WAITING_JOURNAL) {
         return rc;
     }
-    wire_put_element(&read->result->records, read->op->record_field, value);
+    wire_put_element(&read->result->records, read->op->record_field, row->head);
     return 1;
 }
 
@@ -203,14 +127,9 @@ static int run_add(struct read *read, struct page *page, const struct item *item
  * room for it. */
 static int item_add(struct read *read, struct page *page, const struct item *item)
 {
-    struct recency_entry entry;
-    int rc = item_look(read, item, &entry);
-    if (rc < 0 || (rc == 0 && !entry_is_wanted(read, &entry))) {
-        return rc;
-    }
     struct buffer *records = &read->result->records;
     size_t before = records->size;
-    rc = rc == 1 ? waiting_add(read, page) : run_add(read, page, item);
+    int rc = item->walk ? row_add(read, page, item) : waiting_add(read, page);
     if (rc == 1 && before > 0 && records->size > read->limits->request_bytes) {
         records->size = before;
         return 2;
@@ -224,14 +143,14 @@ static int page_fill(struct read *read, struct page *page)
     const struct store_op *op = read->op;
     struct item last = {0}; /* everything up to it is done */
     struct item item = {0};
-    size_t found = 0;
     int rc = 0;
+    page->left = op->list.page_size;
     for (size_t scanned = 0; (rc = page_first(read, page, &item)) == 1 && !read->head.stale; scanned++) {
-        rc = found == op->list.page_size || scanned == LIST_SCAN_MAX ? 2 : item_add(read, page, &item);
+        rc = page->left == 0 || scanned == LIST_SCAN_MAX ? 2 : item_add(read, page, &item);
         if (rc < 0 || rc == 2 || read->head.stale) {
             break;
         }
-        found += (size_t)rc;
+        page->left -= (size_t)rc;
         last = item;
         page_advance(page, &item);
     }
@@ -247,7 +166,6 @@ int read_list_conversations(struct read *read)
     struct span after = read->op->list.after;
     const struct layout *list[2];
     struct page page;
-    memset(page.runs, 0, sizeof(page.runs));
     int64_t activity;
     struct span conversation;
     if (after.size > 0 && key_parse_position(after, &activity, &conversation)) {
@@ -257,19 +175,19 @@ int read_list_conversations(struct read *read)
         return 0;
     }
     int rc = 0;
+    const struct place *home = NULL;
     size_t count = layouts_list(&read->layouts, list);
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        rc = run_open(read, list[i], after, &page.runs[i]);
+    for (page.walk_count = 0; page.walk_count < count && rc == 0; page.walk_count++) {
+        struct recency_walk *walk = &page.walks[page.walk_count];
+        rc = recency_open(read, list[page.walk_count], after, walk);
+        home = walk->place.layout->has_runs ? &walk->place : home;
     }
-    const struct run *home =
-        page.runs[1].place.layout && page.runs[1].place.layout->has_runs ? &page.runs[1] : &page.runs[0];
-    bool journals = home->place.layout && home->place.layout->has_runs;
-    rc = rc ? rc : waiting_open(read, journals ? &home->place : NULL, after, &page.waiting);
+    rc = rc ? rc : waiting_open(read, home, after, &page.waiting);
     if (rc == 0 && !read->head.stale) {
         rc = page_fill(read, &page);
     }
-    for (size_t i = 0; i < count; i++) {
-        run_close(&page.runs[i]);
+    for (size_t i = 0; i < page.walk_count; i++) {
+        recency_close(&page.walks[i]);
     }
     return rc;
 }

@@ -25,6 +25,7 @@ static const uint32_t readable_layouts[] = {1, 2, 3};
 struct store {
     struct env *env;
     struct readers readers;
+    struct head_hints hints;
     struct writer *writer;
     struct jobs *jobs;
     const struct limits *limits;
@@ -119,6 +120,7 @@ static void store_read(struct store *store, struct store_op *op)
     struct read read = {
         .txn = &txn,
         .env = store->env,
+        .hints = &store->hints,
         .op = op,
         .limits = store->limits,
         .now_us = store->wall_clock_us(),
