@@ -69,6 +69,20 @@ static void what_is_dropped_or_put_again_is_not_known_any_more(void **state)
     assert_int_equal(recall(cache, "alice", "other"), 0);
 }
 
+static void what_is_fetched_before_it_is_looked_for_is_what_is_found(void **state)
+{
+    struct head_cache *cache = *state;
+    head_cache_prefetch_place(cache, text("alice"), text("thread"));
+    assert_null(head_cache_prefetch(cache, text("alice"), text("thread")));
+    remember(cache, "alice", "thread", 7);
+    remember(cache, "bob", "thread", 8);
+    head_cache_prefetch_place(cache, text("alice"), text("thread"));
+    assert_ptr_equal(head_cache_prefetch(cache, text("alice"), text("thread")),
+                     head_cache_find(cache, text("alice"), text("thread")));
+    head_cache_clear(cache);
+    assert_null(head_cache_prefetch(cache, text("alice"), text("thread")));
+}
+
 static void names_that_are_too_long_are_not_kept(void **state)
 {
     static const char longest[HEAD_CACHE_NAMES_BYTES + 1] = {0};
@@ -126,6 +140,8 @@ static void a_cache_that_is_not_there_knows_nothing(void **state)
     (void)state;
     assert_null(head_cache_put(NULL, text("alice"), text("thread")));
     assert_null(head_cache_find(NULL, text("alice"), text("thread")));
+    head_cache_prefetch_place(NULL, text("alice"), text("thread"));
+    assert_null(head_cache_prefetch(NULL, text("alice"), text("thread")));
     head_cache_drop(NULL, text("alice"), text("thread"));
     head_cache_clear(NULL);
 }
@@ -137,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cache_test(what_is_known_is_of_that_user_and_that_conversation_alone),
         cache_test(what_is_dropped_or_put_again_is_not_known_any_more),
+        cache_test(what_is_fetched_before_it_is_looked_for_is_what_is_found),
         cache_test(names_that_are_too_long_are_not_kept),
         cache_test(more_than_there_is_room_for_push_out_others_and_are_never_taken_for_them),
         cmocka_unit_test(a_filter_has_every_request_that_was_added_and_few_others),

@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-enum { RETRY_FORGETS_MS = 1000, RETRY_STOPPING_MS = 1000 };
+enum { RETRY_FORGETS_MS = 1000, RETRY_STOPPING_MS = 1000, GROUP_OPS = 16 };
 
 static int slot_check(const struct batch *batch, const struct batch_slot *slot, struct error *error)
 {
@@ -42,21 +42,62 @@ static void slot_run(struct batch *batch, struct batch_slot *slot, struct work *
     head_free(&change.head);
 }
 
-void batch_fill(struct batch *batch, struct work *work, bool has_room)
+/* Takes some operations off the queue. Only the last of them may be one whose answer has records. */
+static void group_take(struct batch *batch)
 {
     struct store_op *op;
+    bool appends = true;
+    for (size_t left = GROUP_OPS; left > 0 && appends && batch->count < BATCH_OPS_MAX &&
+                                  batch->bytes < BATCH_BYTES_MAX && (op = queue_take(batch->config.queue));
+         left--) {
+        batch->slots[batch->count++] = (struct batch_slot){.op = op, .op_size = op->size};
+        batch->bytes += op->size;
+        appends = op->verb == STORE_APPEND_MESSAGES;
+    }
+}
+
+/* What the appends of a group will look at comes from the memory for all of them at once, not for one after the other:
+ * each step finds what the one before has asked for. */
+static void group_prefetch(const struct batch *batch, size_t first, const struct work *work)
+{
+    const struct cached_head *heads[GROUP_OPS];
+    size_t count = batch->count - first;
+    const struct batch_slot *slots = &batch->slots[first];
+    for (size_t i = 0; i < count; i++) {
+        head_cache_prefetch_place(work->heads, slots[i].op->user, slots[i].op->conversation);
+    }
+    for (size_t i = 0; i < count; i++) {
+        heads[i] = head_cache_prefetch(work->heads, slots[i].op->user, slots[i].op->conversation);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (heads[i]) {
+            pending_prefetch_place(work->txn.pending, heads[i]->user_number, heads[i]->conversation_number);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (heads[i]) {
+            pending_prefetch(work->txn.pending, heads[i]->user_number, heads[i]->conversation_number);
+        }
+    }
+}
+
+void batch_fill(struct batch *batch, struct work *work, bool has_room)
+{
+    size_t first;
     batch->count = 0;
     batch->changed = 0;
     batch->bytes = 0;
-    while (batch->count < BATCH_OPS_MAX && batch->bytes < BATCH_BYTES_MAX && (op = queue_take(batch->config.queue))) {
-        struct batch_slot *slot = &batch->slots[batch->count++];
-        *slot = (struct batch_slot){.op = op, .op_size = op->size};
-        slot_run(batch, slot, work, has_room);
-        batch->bytes += slot->op_size + slot->result.records.size;
-        if (work->txn.rc) {
-            break;
+    do {
+        first = batch->count;
+        group_take(batch);
+        if (batch->count - first > 1) {
+            group_prefetch(batch, first, work);
         }
-    }
+        for (size_t i = first; i < batch->count; i++) {
+            slot_run(batch, &batch->slots[i], work, has_room);
+            batch->bytes += batch->slots[i].result.records.size;
+        }
+    } while (batch->count > first && !work->txn.rc);
 }
 
 static void op_answer(struct batch *batch, struct store_op *op, int rc, const struct error *error,

@@ -4,6 +4,7 @@
 #include "store/lmdb/journal.h"
 #include "store/lmdb/journal_part.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* A conversation being folded. All spans point into `copy`, so that they outlive the writes. */
@@ -213,19 +214,63 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     free(fold.messages);
 }
 
-bool fold_next(struct work *work)
+/* A conversation the sweep has come to. */
+struct swept {
+    uint64_t user_number;
+    uint64_t conversation_number;
+};
+
+static size_t group_take(struct pending *pending, struct swept *group, size_t most)
+{
+    size_t count = 0;
+    while (count < most && pending_sweep(pending, &group[count].user_number, &group[count].conversation_number)) {
+        count++;
+    }
+    return count;
+}
+
+/* What the folds will look at comes from the memory for all of them at once, not for one entry after the other. */
+static void group_prefetch(const struct work *work, const struct swept *group, size_t count)
+{
+    struct pending_walk walks[FOLD_GROUP_MAX];
+    uint64_t ids[FOLD_GROUP_MAX * PENDING_CHAIN_MAX];
+    size_t bytes[FOLD_GROUP_MAX * PENDING_CHAIN_MAX];
+    size_t entries = 0;
+    for (size_t i = 0; i < count; i++) {
+        walks[i] = pending_walk_begin(work->txn.pending, group[i].conversation_number);
+    }
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t i = 0; i < count; i++) {
+            if (walks[i].left > 0) {
+                ids[entries] = walks[i].id;
+                bytes[entries] = walks[i].bytes;
+                journal_places_prefetch_place(work->places, ids[entries++]);
+                pending_walk_next(work->txn.pending, &walks[i]);
+                more = true;
+            }
+        }
+    }
+    for (size_t i = 0; i < entries; i++) {
+        journal_places_prefetch(work->places, ids[i], bytes[i]);
+    }
+}
+
+size_t fold_next(struct work *work, size_t most)
 {
     struct pending *pending = work->txn.pending;
-    uint64_t user_number, conversation_number;
-    bool found = pending_sweep(pending, &user_number, &conversation_number);
-    if (!found) {
+    struct swept group[FOLD_GROUP_MAX];
+    assert(most >= 1 && most <= FOLD_GROUP_MAX);
+    size_t count = group_take(pending, group, most);
+    if (count == 0) {
         pending_begin_sweep(pending);
-        found = pending_sweep(pending, &user_number, &conversation_number);
+        count = group_take(pending, group, most);
     }
-    if (found) {
-        fold_conversation(work, user_number, conversation_number);
+    group_prefetch(work, group, count);
+    for (size_t i = 0; i < count; i++) {
+        fold_conversation(work, group[i].user_number, group[i].conversation_number);
     }
-    return found;
+    return count;
 }
 
 bool fold_truncate(struct work *work, size_t records)

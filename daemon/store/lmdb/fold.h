@@ -9,8 +9,11 @@
  * keeps its bytes. Beside a damaged head the messages come home all the same, and the head stays what it is. */
 void fold_conversation(struct work *work, uint64_t user_number, uint64_t conversation_number);
 
-/* Folds the conversation that the sweep comes to next; after the last it begins again. False: none waits. */
-bool fold_next(struct work *work);
+enum { FOLD_GROUP_MAX = 4 };
+
+/* Folds the conversations that the sweep comes to next, up to `most` of them (1..FOLD_GROUP_MAX), which costs each less
+ * than alone; after the last it begins again. Returns how many; 0: none waits. */
+size_t fold_next(struct work *work, size_t most);
 
 /* Removes from the journal what no conversation waits for any more, at most `records` of it. True: nothing of that is
  * left. */

@@ -25,8 +25,13 @@ bool fold_driver_beside(struct fold_driver *driver, struct work *work)
     size_t due = fold_pace_due(&driver->pace, work->txn.pending, journal_fill(&work->txn));
     int64_t until_us = clock_monotonic_us() + BESIDE_US;
     size_t folded = 0;
-    while (folded < due && !work->txn.rc && clock_monotonic_us() < until_us && fold_next(work)) {
-        folded++;
+    journal_places_learn(work->places, &work->txn);
+    while (folded < due && !work->txn.rc && clock_monotonic_us() < until_us) {
+        size_t count = fold_next(work, due - folded < FOLD_GROUP_MAX ? due - folded : FOLD_GROUP_MAX);
+        if (count == 0) {
+            break;
+        }
+        folded += count;
     }
     fold_truncate(work, TRUNCATE_RECORDS);
     driver->pending = true;
@@ -37,7 +42,7 @@ void fold_driver_idle(struct fold_driver *driver, struct work *work, bool (*is_i
 {
     int64_t until_us = clock_monotonic_us() + SLICE_US;
     bool folded = false;
-    while (!work->txn.rc && clock_monotonic_us() < until_us && !(folded && is_interrupted(arg)) && fold_next(work)) {
+    while (!work->txn.rc && clock_monotonic_us() < until_us && !(folded && is_interrupted(arg)) && fold_next(work, 1)) {
         folded = true;
     }
     bool truncated = fold_truncate(work, TRUNCATE_RECORDS);

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { SETS = 16384, WAYS = 8, FILTER_BITS_A_TAG = 3 };
+enum { SETS = 16384, WAYS = 8, FILTER_BITS_A_TAG = 3, LINE_BYTES = 64 };
 
 /* Conversations whose names' hash leads here: one of them may be in any of its ways. */
 struct set {
@@ -90,6 +90,31 @@ struct cached_head *head_cache_find(struct head_cache *cache, struct span user, 
     }
     position.set->met |= (uint8_t)(1U << way);
     return &position.heads[way];
+}
+
+void head_cache_prefetch_place(const struct head_cache *cache, struct span user, struct span conversation)
+{
+    if (cache) {
+        __builtin_prefetch(position_of(cache, user, conversation).set);
+    }
+}
+
+const struct cached_head *head_cache_prefetch(const struct head_cache *cache, struct span user,
+                                              struct span conversation)
+{
+    if (!cache) {
+        return NULL;
+    }
+    struct position position = position_of(cache, user, conversation);
+    unsigned way = 0;
+    while (way < WAYS && position.set->tags[way] != position.tag) {
+        way++;
+    }
+    const struct cached_head *head = way < WAYS ? &position.heads[way] : NULL;
+    for (size_t at = 0; head && at < sizeof(*head); at += LINE_BYTES) {
+        __builtin_prefetch((const uint8_t *)head + at);
+    }
+    return head;
 }
 
 /* A free way, or that of one that was not found again for longest. */

@@ -44,6 +44,12 @@ struct head_cache *head_cache_free(struct head_cache *cache);
 /* What is known of it, to be read and changed until the next call; NULL: nothing. */
 struct cached_head *head_cache_find(struct head_cache *cache, struct span user, struct span conversation);
 
+/* Have the processor fetch what head_cache_find will look at: where it would be, and, called for it a little later,
+ * what is kept there; that is returned, and may be another's. Change nothing. */
+void head_cache_prefetch_place(const struct head_cache *cache, struct span user, struct span conversation);
+const struct cached_head *head_cache_prefetch(const struct head_cache *cache, struct span user,
+                                              struct span conversation);
+
 /* Makes a place for it, perhaps another's, all zero but the names; NULL: the names are too long. */
 struct cached_head *head_cache_put(struct head_cache *cache, struct span user, struct span conversation);
 

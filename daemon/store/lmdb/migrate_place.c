@@ -11,7 +11,7 @@ bool place_empty_journal(struct mover *mover)
 {
     struct work *work = mover->work;
     while (!mover_failed(mover) && mover_has_budget(mover)) {
-        if (!fold_next(work)) {
+        if (!fold_next(work, 1)) {
             if (txn_count(&work->txn, TABLE_3_JOURNAL) == 0) {
                 return true;
             }

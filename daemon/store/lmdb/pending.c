@@ -133,6 +133,16 @@ bool pending_has_room(struct pending *pending, const struct pending_entry *entry
     return nodes_user_count(&pending->nodes, entry->user_number) < PENDING_USER_MAX;
 }
 
+void pending_prefetch_place(const struct pending *pending, uint64_t user_number, uint64_t conversation_number)
+{
+    nodes_prefetch_buckets(&pending->nodes, user_number, conversation_number);
+}
+
+void pending_prefetch(const struct pending *pending, uint64_t user_number, uint64_t conversation_number)
+{
+    nodes_prefetch(&pending->nodes, user_number, conversation_number);
+}
+
 int pending_push(struct pending *pending, const struct pending_entry *entry)
 {
     assert(pending_has_room(pending, entry));
@@ -348,6 +358,26 @@ bool pending_has_tag(const struct pending *pending, uint64_t conversation_number
         id -= entry->distance;
     }
     return has;
+}
+
+struct pending_walk pending_walk_begin(const struct pending *pending, uint64_t conversation_number)
+{
+    uint32_t found = nodes_find(&pending->nodes, conversation_number);
+    const struct pending_links *chain = &pending->nodes.nodes[found].chain;
+    if (!found || chain->count == 0) {
+        return (struct pending_walk){.left = 0};
+    }
+    __builtin_prefetch(entry_at(pending, chain->newest));
+    return (struct pending_walk){.id = chain->newest, .left = chain->count, .bytes = chain->bytes / chain->count};
+}
+
+void pending_walk_next(const struct pending *pending, struct pending_walk *walk)
+{
+    assert(walk->left > 0);
+    if (--walk->left > 0) {
+        walk->id -= entry_at(pending, walk->id)->distance;
+        __builtin_prefetch(entry_at(pending, walk->id));
+    }
 }
 
 static int conversation_order(const void *left, const void *right)

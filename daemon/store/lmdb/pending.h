@@ -70,6 +70,11 @@ uint32_t pending_tag(const uint8_t *request_id, size_t size);
  * has removed gives its room in the conversation and the user back at once, its room in all with the commit. */
 bool pending_has_room(struct pending *pending, const struct pending_entry *entry);
 
+/* Have the processor fetch what the functions here will look at for the conversation: call the second a little later.
+ */
+void pending_prefetch_place(const struct pending *pending, uint64_t user_number, uint64_t conversation_number);
+void pending_prefetch(const struct pending *pending, uint64_t user_number, uint64_t conversation_number);
+
 /* Adds one. There must be room. Returns 0: its memory was reserved by pending_new. */
 int pending_push(struct pending *pending, const struct pending_entry *entry);
 
@@ -80,6 +85,16 @@ int pending_skip(struct pending *pending, uint64_t id);
 
 /* The number of the next entry, as the writer sees it; at least 1. */
 uint64_t pending_next_id(const struct pending *pending);
+
+/* A way over the conversation's entries, newest first, for what is to be fetched from memory before it is looked at:
+ * each step has the processor fetch what the next one looks at. */
+struct pending_walk {
+    uint64_t id;
+    size_t left;  /* entries; 0: it has ended */
+    size_t bytes; /* of a value, in the mean */
+};
+struct pending_walk pending_walk_begin(const struct pending *pending, uint64_t conversation_number);
+void pending_walk_next(const struct pending *pending, struct pending_walk *walk);
 
 /* Takes the conversation's entries away. Without any it does nothing. */
 void pending_remove(struct pending *pending, uint64_t conversation_number);

@@ -65,6 +65,18 @@ uint32_t nodes_find_user(const struct pending_nodes *nodes, uint64_t user_number
     return found;
 }
 
+void nodes_prefetch_buckets(const struct pending_nodes *nodes, uint64_t user_number, uint64_t conversation_number)
+{
+    __builtin_prefetch(conversation_bucket(nodes, conversation_number));
+    __builtin_prefetch(&nodes->users[user_bucket(nodes, user_number)]);
+}
+
+void nodes_prefetch(const struct pending_nodes *nodes, uint64_t user_number, uint64_t conversation_number)
+{
+    __builtin_prefetch(&nodes->nodes[*conversation_bucket(nodes, conversation_number)]);
+    __builtin_prefetch(&nodes->nodes[nodes->users[user_bucket(nodes, user_number)]]);
+}
+
 uint32_t nodes_next_of_user(const struct pending_nodes *nodes, uint32_t node)
 {
     uint32_t next = nodes->nodes[node].user_next;

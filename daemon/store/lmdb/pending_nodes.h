@@ -61,6 +61,11 @@ void nodes_release(struct pending_nodes *nodes);
 /* NODE_NONE: there is none. */
 uint32_t nodes_find(const struct pending_nodes *nodes, uint64_t conversation_number);
 
+/* Have the processor fetch what nodes_find and nodes_find_user will look at: the buckets, and, called for them a little
+ * later, the first nodes there. */
+void nodes_prefetch_buckets(const struct pending_nodes *nodes, uint64_t user_number, uint64_t conversation_number);
+void nodes_prefetch(const struct pending_nodes *nodes, uint64_t user_number, uint64_t conversation_number);
+
 /* The first node of the user, and the one after a node; NODE_NONE: there is no other. */
 uint32_t nodes_find_user(const struct pending_nodes *nodes, uint64_t user_number);
 uint32_t nodes_next_of_user(const struct pending_nodes *nodes, uint32_t node);

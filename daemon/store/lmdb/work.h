@@ -5,6 +5,7 @@
 
 #include "store/lmdb/entries.h"
 #include "store/lmdb/head_cache.h"
+#include "store/lmdb/journal_places.h"
 #include "store/lmdb/place.h"
 
 struct work {
@@ -14,11 +15,12 @@ struct work {
     struct stats_entry stats_stored;
     struct numbers_entry numbers; /* given out last */
     struct numbers_entry numbers_stored;
-    int64_t now_us;           /* wall clock */
-    struct buffer *scratch;   /* for one value on its way into the store */
-    struct head_cache *heads; /* NULL: nothing is kept from one append to the next */
-    uint64_t audit_events;    /* put in this transaction */
-    uint64_t folds;           /* conversations folded in it */
+    int64_t now_us;                /* wall clock */
+    struct buffer *scratch;        /* for one value on its way into the store */
+    struct head_cache *heads;      /* NULL: nothing is kept from one append to the next */
+    struct journal_places *places; /* NULL: nothing is known of them */
+    uint64_t audit_events;         /* put in this transaction */
+    uint64_t folds;                /* conversations folded in it */
 };
 
 /* Reads the counters and the layouts in use, and writes the counters back if they changed. A damaged count of what is

@@ -32,6 +32,7 @@ struct writer {
     struct batch batch;
     struct buffer scratch;
     struct head_cache *heads;
+    struct journal_places *places;
     struct key rotation;
     struct migrate_driver migration;
     struct fold_driver folding;
@@ -70,7 +71,8 @@ static struct work work_begin(struct writer *writer)
     struct work work = {.txn = env_begin(writer->config.env),
                         .now_us = wall_now(writer),
                         .scratch = &writer->scratch,
-                        .heads = writer->heads};
+                        .heads = writer->heads,
+                        .places = writer->places};
     work_load(&work);
     return work;
 }
@@ -198,12 +200,26 @@ static void fold_idle(struct writer *writer)
     }
 }
 
+/* Folds before it takes operations: while it does, those whose answers were sent last send their next ones, and the
+ * batch is as large as can be. Folds that find no room are left for later. True: there are some in it. */
+static bool batch_begin(struct writer *writer, struct work *work)
+{
+    *work = work_begin(writer);
+    room_check(writer, &work->txn);
+    bool folded = fold_driver_beside(&writer->folding, work);
+    if (work->txn.rc && txn_error_is_passing(work->txn.rc)) {
+        work_abort(writer, work);
+        *work = work_begin(writer);
+        folded = false;
+    }
+    return folded;
+}
+
 static void batch_run(struct writer *writer)
 {
-    struct work work = work_begin(writer);
-    room_check(writer, &work.txn);
+    struct work work;
+    bool folded = batch_begin(writer, &work);
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
-    bool folded = fold_driver_beside(&writer->folding, &work);
     int rc = batch_commit(writer, &work);
     if (rc && (folded || writer->batch.count > 1)) {
         batch_run_singly(writer);
@@ -433,6 +449,7 @@ static void writer_free(struct writer *writer)
     queue_destroy(&writer->queue);
     buffer_free(&writer->scratch);
     head_cache_free(writer->heads);
+    journal_places_free(writer->places);
     free(writer);
 }
 
@@ -440,13 +457,16 @@ int writer_start(const struct writer_config *config, struct writer **ret_writer,
 {
     struct writer *writer = calloc(1, sizeof(*writer));
     struct head_cache *heads = head_cache_new();
-    if (!writer || !heads) {
+    struct journal_places *places = journal_places_new();
+    if (!writer || !heads || !places) {
         free(writer);
         head_cache_free(heads);
+        journal_places_free(places);
         return error_set(error, ERROR_STARTUP, "no memory for the writer");
     }
     writer->config = *config;
     writer->heads = heads;
+    writer->places = places;
     writer->batch.config = (struct batch_config){
         .env = config->env,
         .queue = &writer->queue,
