@@ -30,7 +30,8 @@ enum {
     BYTES_HARMED = 8, /* of a key, at its end: the seq of a message */
 };
 
-struct image {
+/* The bytes of the data file. */
+struct file_copy {
     uint8_t *bytes;
     size_t size;
 };
@@ -84,23 +85,23 @@ static int file_open(struct client *client)
     return file;
 }
 
-static struct image image_take(struct client *client)
+static struct file_copy file_copy_take(struct client *client)
 {
     struct stat status;
     int file = file_open(client);
     assert_int_equal(fstat(file, &status), 0);
-    struct image image = {.bytes = malloc((size_t)status.st_size), .size = (size_t)status.st_size};
-    assert_non_null(image.bytes);
-    assert_int_equal(pread(file, image.bytes, image.size, 0), image.size);
+    struct file_copy copy = {.bytes = malloc((size_t)status.st_size), .size = (size_t)status.st_size};
+    assert_non_null(copy.bytes);
+    assert_int_equal(pread(file, copy.bytes, copy.size, 0), copy.size);
     close(file);
-    return image;
+    return copy;
 }
 
-static void image_put(struct client *client, const struct image *image)
+static void file_copy_put(struct client *client, const struct file_copy *copy)
 {
     int file = file_open(client);
-    assert_int_equal(pwrite(file, image->bytes, image->size, 0), image->size);
-    assert_int_equal(ftruncate(file, (off_t)image->size), 0);
+    assert_int_equal(pwrite(file, copy->bytes, copy->size, 0), copy->size);
+    assert_int_equal(ftruncate(file, (off_t)copy->size), 0);
     close(file);
 }
 
@@ -132,10 +133,10 @@ static bool verify_finds(struct client *client)
            survey.unreadable + survey.mismatches + survey.strays > 0;
 }
 
-static void trial_run(struct client *client, const struct image *image, struct tally *tally)
+static void trial_run(struct client *client, const struct file_copy *copy, struct tally *tally)
 {
     unsigned refused = 0, missing = 0;
-    image_put(client, image);
+    file_copy_put(client, copy);
     bool finds = verify_finds(client);
     client_open(client);
     for (uint64_t seq = 1; seq <= MESSAGES; seq++) {
@@ -149,7 +150,7 @@ static void trial_run(struct client *client, const struct image *image, struct t
 }
 
 /* Flips a bit in each of the last bytes of each key that the page has. */
-static void page_harm(struct client *client, const struct image *image, uint8_t *page, struct tally *tally)
+static void page_harm(struct client *client, const struct file_copy *copy, uint8_t *page, struct tally *tally)
 {
     unsigned lower = number_at(page + PAGE_LOWER);
     for (unsigned slot = PAGE_HEADER_BYTES; slot < lower; slot += 2) {
@@ -158,7 +159,7 @@ static void page_harm(struct client *client, const struct image *image, uint8_t 
         for (unsigned i = 1; i <= BYTES_HARMED && i <= key_size; i++) {
             uint8_t *byte = &node[NODE_KEY + key_size - i];
             *byte ^= 0x10;
-            trial_run(client, image, tally);
+            trial_run(client, copy, tally);
             *byte ^= 0x10;
         }
     }
@@ -168,18 +169,18 @@ static void what_a_damaged_branch_page_hides_is_told(void **state)
 {
     struct client *client = *state;
     struct tally tally = {0};
-    struct image image = image_take(client);
-    for (size_t at = 2 * PAGE_BYTES; at + PAGE_BYTES <= image.size; at += PAGE_BYTES) {
-        uint8_t *page = image.bytes + at;
+    struct file_copy copy = file_copy_take(client);
+    for (size_t at = 2 * PAGE_BYTES; at + PAGE_BYTES <= copy.size; at += PAGE_BYTES) {
+        uint8_t *page = copy.bytes + at;
         if (number_at(page + PAGE_FLAGS) == IS_BRANCH) {
-            page_harm(client, &image, page, &tally);
+            page_harm(client, &copy, page, &tally);
         }
     }
     print_message("%u refused, %u found, %u harmless\n", tally.refused, tally.found, tally.harmless);
     assert_true(tally.refused > 0 && tally.found > 0);
-    image_put(client, &image);
+    file_copy_put(client, &copy);
     assert_false(verify_finds(client));
-    free(image.bytes);
+    free(copy.bytes);
 }
 
 int main(void)
