@@ -83,14 +83,14 @@ static void append(struct load *load)
 
 static void commit_run(struct load *load, unsigned appends)
 {
-    uint64_t user, number;
+    struct pending_place place;
     for (unsigned i = 0; i < appends; i++) {
         append(load);
     }
     size_t due = fold_pace_due(&load->pace, load->pending, fill_of(load->pending));
     for (size_t i = 0; i < due; i++) {
-        assert_true(pending_sweep(load->pending, &user, &number));
-        conversation_fold(load, number);
+        assert_int_equal(pending_sweep(load->pending, 1, &place), 1);
+        conversation_fold(load, place.conversation_number);
     }
     pending_commit(load->pending, ++load->commits);
     load->folded += due;

@@ -220,19 +220,26 @@ static void model_begin_sweep(struct model *model)
 /* As folding does: what the sweep finds goes. */
 static void model_fold(struct model *model, uint32_t conversations)
 {
-    uint64_t user, number, begun_id;
-    while (conversations-- > 0) {
-        size_t ahead = pending_sweep_ahead(model->pending, &begun_id);
-        if (!pending_sweep(model->pending, &user, &number)) {
-            model_begin_sweep(model);
-            continue;
-        }
-        assert_int_equal(pending_sweep_ahead(model->pending, &begun_id), ahead - 1);
+    uint64_t begun_id;
+    size_t ahead = pending_sweep_ahead(model->pending, &begun_id);
+    struct pending_place expected[PENDING_SWEEP_MAX], found[PENDING_SWEEP_MAX];
+    size_t looked = pending_look_ahead(model->pending, NULL, conversations, expected);
+    size_t count = pending_sweep(model->pending, conversations, found);
+    assert_int_equal(count, ahead < conversations ? ahead : conversations);
+    assert_int_equal(pending_sweep_ahead(model->pending, &begun_id), ahead - count);
+    assert_int_equal(looked, count);
+    assert_memory_equal(expected, found, count * sizeof(found[0]));
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = found[i].conversation_number;
         assert_non_null(view_newest(&model->writer, number)); /* nothing that was removed meanwhile */
-        assert_int_equal(user, number % USERS);
+        assert_int_equal(found[i].user_number, number % USERS);
         assert_false(model->swept[number]); /* once in a sweep, whatever comes meanwhile */
         model->swept[number] = true;
         model_remove(model, number);
+        assert_false(pending_is_ahead(model->pending, found[i]));
+    }
+    if (count < conversations) {
+        model_begin_sweep(model);
     }
 }
 
@@ -280,7 +287,8 @@ static void a_sweep_goes_by_user_and_then_by_conversation(void **state)
     (void)state;
     enum { COUNT = 200, ENTRIES_MAX = 1000 };
     struct pending *pending = pending_new(ENTRIES_MAX);
-    uint64_t seed = 7, user = 0, number = 0, begun_id;
+    uint64_t seed = 7, begun_id;
+    struct pending_place last = {0};
     for (uint64_t id = 1; id <= COUNT; id++) {
         const struct pending_entry entry = {
             .id = id, .user_number = 1 + random_below(&seed, 9), .conversation_number = id * 7919 % COUNT};
@@ -290,12 +298,20 @@ static void a_sweep_goes_by_user_and_then_by_conversation(void **state)
     pending_begin_sweep(pending);
     assert_int_equal(pending_sweep_ahead(pending, &begun_id), COUNT);
     assert_int_equal(begun_id, COUNT + 1);
-    for (size_t i = 0; i < COUNT; i++) {
-        uint64_t user_before = user, number_before = number;
-        assert_true(pending_sweep(pending, &user, &number));
-        assert_true(i == 0 || user > user_before || (user == user_before && number > number_before));
+    for (size_t found = 0, count, most = 1; found < COUNT; found += count, most = most % PENDING_SWEEP_MAX + 1) {
+        struct pending_place places[PENDING_SWEEP_MAX], expected[PENDING_SWEEP_MAX];
+        assert_int_equal(pending_look_ahead(pending, found > 0 ? &last : NULL, most, expected),
+                         most < COUNT - found ? most : COUNT - found);
+        count = pending_sweep(pending, most, places);
+        assert_int_equal(count, most < COUNT - found ? most : COUNT - found);
+        assert_memory_equal(places, expected, count * sizeof(places[0]));
+        for (size_t i = 0; i < count; last = places[i++]) {
+            assert_true((found == 0 && i == 0) || places[i].user_number > last.user_number ||
+                        (places[i].user_number == last.user_number &&
+                         places[i].conversation_number > last.conversation_number));
+        }
     }
-    assert_false(pending_sweep(pending, &user, &number));
+    assert_int_equal(pending_sweep(pending, 1, &last), 0);
     pending_free(pending);
 }
 
@@ -303,22 +319,23 @@ static void a_rollback_in_a_sweep_leaves_what_it_found_to_the_next(void **state)
 {
     (void)state;
     struct pending *pending = pending_new(10);
-    uint64_t user, number, begun_id;
+    struct pending_place place;
+    uint64_t begun_id;
     for (uint64_t id = 1; id <= 3; id++) {
         const struct pending_entry entry = {.id = id, .user_number = id, .conversation_number = id};
         assert_int_equal(pending_push(pending, &entry), 0);
     }
     pending_commit(pending, 1);
     pending_begin_sweep(pending);
-    assert_true(pending_sweep(pending, &user, &number));
-    pending_remove(pending, number);
-    assert_true(pending_sweep(pending, &user, &number));
-    pending_remove(pending, number);
+    assert_int_equal(pending_sweep(pending, 1, &place), 1);
+    pending_remove(pending, place.conversation_number);
+    assert_int_equal(pending_sweep(pending, 1, &place), 1);
+    pending_remove(pending, place.conversation_number);
     pending_rollback(pending);
     assert_int_equal(pending_sweep_ahead(pending, &begun_id), 1);
-    assert_true(pending_sweep(pending, &user, &number));
-    assert_int_equal(number, 3);
-    assert_false(pending_sweep(pending, &user, &number));
+    assert_int_equal(pending_sweep(pending, 1, &place), 1);
+    assert_int_equal(place.conversation_number, 3);
+    assert_int_equal(pending_sweep(pending, 1, &place), 0);
     const struct pending_entry undone = {.id = 4, .user_number = 4, .conversation_number = 4};
     assert_int_equal(pending_push(pending, &undone), 0);
     pending_begin_sweep(pending);

@@ -23,8 +23,7 @@ struct moment {
     struct txn txn;
     struct pending *published; /* as this commit makes it: of the env */
     struct pending *before;    /* knows an entry that is home in this snapshot */
-    uint64_t user_number;
-    uint64_t conversation_number;
+    struct pending_place place;
     uint64_t last_id;
 };
 
@@ -44,8 +43,8 @@ static void conversation_make(const char *directory)
 static struct pending_entry entry_of(const struct moment *moment, uint64_t id, int64_t activity_us)
 {
     return (struct pending_entry){.id = id,
-                                  .user_number = moment->user_number,
-                                  .conversation_number = moment->conversation_number,
+                                  .user_number = moment->place.user_number,
+                                  .conversation_number = moment->place.conversation_number,
                                   .activity_us = activity_us,
                                   .bytes = 1};
 }
@@ -65,7 +64,7 @@ static int moment_setup(void **state)
     moment->txn = env_begin_read(moment->env);
     moment->published = moment->txn.pending;
     pending_begin_sweep(moment->published);
-    assert_true(pending_sweep(moment->published, &moment->user_number, &moment->conversation_number));
+    assert_int_equal(pending_sweep(moment->published, 1, &moment->place), 1);
     moment->last_id = journal_last(&moment->txn);
     moment->before = moment->txn.pending = pending_new(ENTRIES_MAX);
     struct pending_entry folded = entry_of(moment, moment->last_id - 1, CLIENT_EPOCH_US + 1);
@@ -92,7 +91,7 @@ static int moment_teardown(void **state)
 static void publish(struct moment *moment)
 {
     struct pending_entry next = entry_of(moment, moment->last_id, CLIENT_EPOCH_US + 2);
-    pending_remove(moment->before, moment->conversation_number);
+    pending_remove(moment->before, moment->place.conversation_number);
     pending_push(moment->before, &next);
     pending_commit(moment->before, txn_id(&moment->txn));
 }
@@ -103,14 +102,15 @@ static unsigned listed(struct moment *moment, bool home_first)
 {
     struct error error = {0};
     struct read read = {.txn = &moment->txn, .error = &error};
-    struct place home = {.layout = &layout_3, .user = span_of_string("alice"), .user_number = moment->user_number};
+    struct place home = {
+        .layout = &layout_3, .user = span_of_string("alice"), .user_number = moment->place.user_number};
     struct waiting waiting;
     const struct waiting_entry *entry = NULL;
     enum waiting_state state = WAITING_UNSETTLED;
     assert_int_equal(waiting_open(&read, &home, span_of(NULL, 0), &waiting), 0);
     for (unsigned step = 0; step < 2; step++) {
         if ((step == 0) == home_first) {
-            assert_int_equal(waiting_settle(&read, &waiting, moment->conversation_number, &state), 0);
+            assert_int_equal(waiting_settle(&read, &waiting, moment->place.conversation_number, &state), 0);
         } else {
             assert_int_equal(waiting_look(&read, &waiting, &entry), 0);
         }

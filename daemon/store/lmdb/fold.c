@@ -29,34 +29,6 @@ static struct span span_copy(struct fold *fold, struct span span)
     return span_of(fold->copy.data + at, fold->copy.failed ? 0 : span.size);
 }
 
-/* Reads the head at home by its numbers alone. Missing: the conversation is gone, and nothing of it is wanted. */
-static enum get_result head_find(struct fold *fold, uint64_t user_number, uint64_t conversation_number)
-{
-    struct work *work = fold->work;
-    struct place *place = &fold->head.place.head;
-    struct span value;
-    *place = (struct place){.layout = layouts_with_journal(&work->layouts),
-                            .user_number = user_number,
-                            .conversation_number = conversation_number};
-    struct key key = place->layout->head_key(place);
-    if (!txn_get(&work->txn, place->layout->tables[KIND_HEAD], key_span(&key), &value)) {
-        return GET_MISSING;
-    }
-    bool damaged = layout_open(place->layout, key_span(&key), &value) != 0;
-    buffer_append(&fold->head.bytes, value.data, value.size);
-    if (fold->head.bytes.failed) {
-        txn_fail_memory(&work->txn);
-        return GET_MISSING;
-    }
-    if (damaged || record_get_conversation(buffer_span(&fold->head.bytes), &fold->head.record)) {
-        return GET_DAMAGED;
-    }
-    fold->head.place.found = true;
-    place->conversation = fold->head.record.conversation_id;
-    fold->after = fold->head.record;
-    return GET_FOUND;
-}
-
 /* Copies what is to be folded out of the journal. */
 static void items_copy(struct fold *fold, const struct pending_chain *chain)
 {
@@ -200,7 +172,9 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     if (chain->count == 0 || work->txn.rc) {
         return;
     }
-    enum get_result found = head_find(&fold, user_number, conversation_number);
+    const struct layout *layout = layouts_with_journal(&work->layouts);
+    enum get_result found = head_find(&work->txn, layout, user_number, conversation_number, &fold.head);
+    fold.after = fold.head.record;
     if (found != GET_MISSING && fold_items(&fold, chain) && found == GET_FOUND) {
         head_fold(work, &fold.head.place, &fold.head.record, &fold.after);
     }
@@ -214,23 +188,8 @@ void fold_conversation(struct work *work, uint64_t user_number, uint64_t convers
     free(fold.messages);
 }
 
-/* A conversation the sweep has come to. */
-struct swept {
-    uint64_t user_number;
-    uint64_t conversation_number;
-};
-
-static size_t group_take(struct pending *pending, struct swept *group, size_t most)
-{
-    size_t count = 0;
-    while (count < most && pending_sweep(pending, &group[count].user_number, &group[count].conversation_number)) {
-        count++;
-    }
-    return count;
-}
-
 /* What the folds will look at comes from the memory for all of them at once, not for one entry after the other. */
-static void group_prefetch(const struct work *work, const struct swept *group, size_t count)
+static void group_prefetch(const struct work *work, const struct pending_place *group, size_t count)
 {
     struct pending_walk walks[FOLD_GROUP_MAX];
     uint64_t ids[FOLD_GROUP_MAX * PENDING_CHAIN_MAX];
@@ -259,12 +218,12 @@ static void group_prefetch(const struct work *work, const struct swept *group, s
 size_t fold_next(struct work *work, size_t most)
 {
     struct pending *pending = work->txn.pending;
-    struct swept group[FOLD_GROUP_MAX];
+    struct pending_place group[FOLD_GROUP_MAX];
     assert(most >= 1 && most <= FOLD_GROUP_MAX);
-    size_t count = group_take(pending, group, most);
+    size_t count = pending_sweep(pending, most, group);
     if (count == 0) {
         pending_begin_sweep(pending);
-        count = group_take(pending, group, most);
+        count = pending_sweep(pending, most, group);
     }
     group_prefetch(work, group, count);
     for (size_t i = 0; i < count; i++) {

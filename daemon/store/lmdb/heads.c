@@ -71,6 +71,30 @@ int head_read(struct txn *txn, int64_t now_us, struct head *head, struct error *
     return 0;
 }
 
+enum get_result head_find(struct txn *txn, const struct layout *layout, uint64_t user_number,
+                          uint64_t conversation_number, struct head *ret)
+{
+    struct place *place = &ret->place.head;
+    struct span value;
+    *place = (struct place){.layout = layout, .user_number = user_number, .conversation_number = conversation_number};
+    struct key key = layout->head_key(place);
+    if (!txn_get(txn, layout->tables[KIND_HEAD], key_span(&key), &value)) {
+        return GET_MISSING;
+    }
+    bool damaged = layout_open(layout, key_span(&key), &value) != 0;
+    buffer_append(&ret->bytes, value.data, value.size);
+    if (ret->bytes.failed) {
+        txn_fail_memory(txn);
+        return GET_MISSING;
+    }
+    if (damaged || record_get_conversation(buffer_span(&ret->bytes), &ret->record)) {
+        return GET_DAMAGED;
+    }
+    ret->place.found = true;
+    place->conversation = ret->record.conversation_id;
+    return GET_FOUND;
+}
+
 void head_put_element(struct buffer *out, uint32_t field, const struct head *head)
 {
     if (!head->place.journal) {

@@ -31,6 +31,11 @@ void head_free(struct head *head);
 /* The same for one whose place is in head->place, found. */
 int head_read(struct txn *txn, int64_t now_us, struct head *head, struct error *error);
 
+/* Finds the head at home by its numbers alone, and copies it; what waits does not count. Damaged: its place is known,
+ * and its bytes are there. Missing: there is none, or the transaction has failed. */
+enum get_result head_find(struct txn *txn, const struct layout *layout, uint64_t user_number,
+                          uint64_t conversation_number, struct head *ret);
+
 /* Appends the record behind a field number; what was read is copied unless the journal says more. */
 void head_put_element(struct buffer *out, uint32_t field, const struct head *head);
 

@@ -153,13 +153,11 @@ int journal_next_message(struct journal_entry *entry, struct message_record *ret
 bool journal_truncate(struct work *work, uint64_t id, size_t records)
 {
     struct cursor cursor = cursor_open(&work->txn, TABLE_3_JOURNAL);
-    bool more;
-    size_t removed = 0;
-    while ((more = cursor_first(&cursor) && (cursor.key.size < NUMBER_BYTES || key_get_number(cursor.key.data) < id)) &&
-           removed < records) {
-        cursor_delete(&cursor);
-        removed++;
+    bool more = cursor_first(&cursor);
+    for (; more && (cursor.key.size < NUMBER_BYTES || key_get_number(cursor.key.data) < id) && records > 0; records--) {
+        more = cursor_delete_next(&cursor);
     }
+    more = more && (cursor.key.size < NUMBER_BYTES || key_get_number(cursor.key.data) < id);
     cursor_close(&cursor);
     return !more;
 }

@@ -294,14 +294,39 @@ void pending_begin_sweep(struct pending *pending)
     pending->sweep_begun = pending->end;
 }
 
-bool pending_sweep(struct pending *pending, uint64_t *ret_user_number, uint64_t *ret_conversation_number)
+static size_t places_of(const struct pending *pending, const uint32_t *nodes, size_t count, struct pending_place *ret)
 {
-    uint32_t found = nodes_sweep(&pending->nodes);
-    if (found) {
-        *ret_user_number = pending->nodes.nodes[found].user_number;
-        *ret_conversation_number = pending->nodes.nodes[found].conversation_number;
+    for (size_t i = 0; i < count; i++) {
+        const struct pending_node *node = &pending->nodes.nodes[nodes[i]];
+        ret[i] = (struct pending_place){node->user_number, node->conversation_number};
     }
-    return found != NODE_NONE;
+    return count;
+}
+
+size_t pending_sweep(struct pending *pending, size_t most, struct pending_place *ret)
+{
+    uint32_t found[PENDING_SWEEP_MAX];
+    assert(most >= 1 && most <= PENDING_SWEEP_MAX);
+    return places_of(pending, found, nodes_sweep(&pending->nodes, most, found), ret);
+}
+
+static struct node_position position_of(const struct pending *pending, struct pending_place place)
+{
+    return nodes_position(&pending->nodes, place.user_number, place.conversation_number);
+}
+
+size_t pending_look_ahead(const struct pending *pending, const struct pending_place *behind, size_t most,
+                          struct pending_place *ret)
+{
+    uint32_t found[PENDING_SWEEP_MAX];
+    assert(most >= 1 && most <= PENDING_SWEEP_MAX);
+    struct node_position position = behind ? position_of(pending, *behind) : (struct node_position){0};
+    return places_of(pending, found, nodes_look_ahead(&pending->nodes, behind ? &position : NULL, most, found), ret);
+}
+
+bool pending_is_ahead(const struct pending *pending, struct pending_place place)
+{
+    return nodes_is_ahead(&pending->nodes, position_of(pending, place));
 }
 
 size_t pending_sweep_ahead(const struct pending *pending, uint64_t *ret_begun_id)

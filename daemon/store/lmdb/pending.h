@@ -103,14 +103,27 @@ void pending_remove(struct pending *pending, uint64_t conversation_number);
 void pending_commit(struct pending *pending, uint64_t commit_id);
 void pending_rollback(struct pending *pending);
 
+/* A conversation, by its numbers. */
+struct pending_place {
+    uint64_t user_number;
+    uint64_t conversation_number;
+};
+
 /* The sweep goes over the conversations that wait, as the writer sees them, in the order in which they stand at home.
  * One that begins to wait behind it is left to the next sweep. So a whole sweep finds whatever waited when it began,
  * and what it removes for good may leave the journal up to there. The first begins again; the second moves on to the
- * next (false: there is none ahead); the third tells how many are ahead, and the number of the entry that was to come
- * next when it began. A rollback does not move it back. */
+ * next ones, at most `most` (1..PENDING_SWEEP_MAX), and returns how many (0: there is none ahead); the third tells how
+ * many are ahead, and the number of the entry that was to come next when it began. A rollback does not move it back. */
+enum { PENDING_SWEEP_MAX = 64 };
 void pending_begin_sweep(struct pending *pending);
-bool pending_sweep(struct pending *pending, uint64_t *ret_user_number, uint64_t *ret_conversation_number);
+size_t pending_sweep(struct pending *pending, size_t most, struct pending_place *ret);
 size_t pending_sweep_ahead(const struct pending *pending, uint64_t *ret_begun_id);
+
+/* The writer's: the ones the sweep is to come to next behind a place (NULL: behind where it is), without moving it;
+ * those that are far away are left out. And whether it has yet to come to where the place is. */
+size_t pending_look_ahead(const struct pending *pending, const struct pending_place *behind, size_t most,
+                          struct pending_place *ret);
+bool pending_is_ahead(const struct pending *pending, struct pending_place place);
 
 /* Any thread: while somebody holds it no removal is published, so that a snapshot begun then is new enough: the writer
  * waits in pending_commit. For no longer than a read takes. */

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+enum { LOOK_BUCKETS = 256 };
+
 static size_t nodes_size(const struct pending_nodes *nodes)
 {
     return ((size_t)nodes->most + 1) * sizeof(struct pending_node);
@@ -146,26 +148,31 @@ void nodes_drop(struct pending_nodes *nodes, uint32_t dropped)
     nodes->free = dropped;
 }
 
-static struct node_position position_of(const struct pending_nodes *nodes, uint32_t node)
+struct node_position nodes_position(const struct pending_nodes *nodes, uint64_t user_number,
+                                    uint64_t conversation_number)
 {
     return (struct node_position){
-        .bucket = user_bucket(nodes, nodes->nodes[node].user_number),
-        .user_number = nodes->nodes[node].user_number,
-        .conversation_number = nodes->nodes[node].conversation_number,
+        .bucket = user_bucket(nodes, user_number),
+        .user_number = user_number,
+        .conversation_number = conversation_number,
     };
 }
 
-static bool is_before(const struct node_position *a, const struct node_position *b)
+static struct node_position position_of(const struct pending_nodes *nodes, uint32_t node)
 {
-    return a->bucket != b->bucket             ? a->bucket < b->bucket
-           : a->user_number != b->user_number ? a->user_number < b->user_number
-                                              : a->conversation_number < b->conversation_number;
+    return nodes_position(nodes, nodes->nodes[node].user_number, nodes->nodes[node].conversation_number);
 }
 
-static bool is_ahead(const struct pending_nodes *nodes, uint32_t node)
+static bool is_before(struct node_position a, struct node_position b)
 {
-    struct node_position position = position_of(nodes, node);
-    return !nodes->swept || is_before(&nodes->sweep, &position);
+    return a.bucket != b.bucket             ? a.bucket < b.bucket
+           : a.user_number != b.user_number ? a.user_number < b.user_number
+                                            : a.conversation_number < b.conversation_number;
+}
+
+bool nodes_is_ahead(const struct pending_nodes *nodes, struct node_position position)
+{
+    return !nodes->swept || is_before(nodes->sweep, position);
 }
 
 void nodes_set_chain(struct pending_nodes *nodes, uint32_t changed, struct pending_links chain)
@@ -175,7 +182,7 @@ void nodes_set_chain(struct pending_nodes *nodes, uint32_t changed, struct pendi
         struct pending_node *first = &nodes->nodes[nodes_find_user(nodes, node->user_number)];
         first->user_count = (uint16_t)(chain.count > 0 ? first->user_count + 1 : first->user_count - 1);
         nodes->waiting += chain.count > 0 ? 1 : UINT32_MAX;
-        if (is_ahead(nodes, changed)) {
+        if (nodes_is_ahead(nodes, position_of(nodes, changed))) {
             nodes->ahead += chain.count > 0 ? 1 : UINT32_MAX;
         }
     }
@@ -195,23 +202,57 @@ void nodes_begin_sweep(struct pending_nodes *nodes)
     nodes->ahead = nodes->waiting;
 }
 
-uint32_t nodes_sweep(struct pending_nodes *nodes)
+/* The first of the bucket whose chains are not empty, in their order; behind the position, if there is one. */
+static size_t bucket_list(const struct pending_nodes *nodes, uint32_t bucket, const struct node_position *behind,
+                          size_t most, uint32_t *ret)
 {
-    uint32_t found = NODE_NONE;
-    while (nodes->ahead > 0 && !found) {
-        struct node_position first = {0};
-        assert(nodes->sweep.bucket >> nodes->bucket_bits == 0);
-        for (uint32_t node = nodes->users[nodes->sweep.bucket]; node; node = nodes->nodes[node].user_next) {
-            struct node_position position = position_of(nodes, node);
-            if (nodes->nodes[node].chain.count > 0 && is_ahead(nodes, node) &&
-                (!found || is_before(&position, &first))) {
-                found = node;
-                first = position;
+    size_t count = 0;
+    for (uint32_t node = nodes->users[bucket]; node; node = nodes->nodes[node].user_next) {
+        struct node_position position = position_of(nodes, node);
+        if (nodes->nodes[node].chain.count == 0 || (behind && !is_before(*behind, position))) {
+            continue;
+        }
+        size_t at = count < most ? count++ : most;
+        for (; at > 0 && is_before(position, position_of(nodes, ret[at - 1])); at--) {
+            if (at < most) {
+                ret[at] = ret[at - 1];
             }
         }
-        nodes->sweep = found ? first : (struct node_position){.bucket = nodes->sweep.bucket + 1};
-        nodes->swept = true;
-        nodes->ahead -= found != NODE_NONE;
+        if (at < most) {
+            ret[at] = node;
+        }
     }
-    return found;
+    return count;
+}
+
+size_t nodes_sweep(struct pending_nodes *nodes, size_t most, uint32_t *ret)
+{
+    size_t count = 0;
+    while (nodes->ahead > 0 && count < most) {
+        assert(nodes->sweep.bucket >> nodes->bucket_bits == 0);
+        const struct node_position *behind = nodes->swept ? &nodes->sweep : NULL;
+        size_t found = bucket_list(nodes, nodes->sweep.bucket, behind, most - count, ret + count);
+        count += found;
+        nodes->ahead -= (uint32_t)found;
+        nodes->sweep =
+            found ? position_of(nodes, ret[count - 1]) : (struct node_position){.bucket = nodes->sweep.bucket + 1};
+        nodes->swept = true;
+    }
+    return count;
+}
+
+size_t nodes_look_ahead(const struct pending_nodes *nodes, const struct node_position *behind, size_t most,
+                        uint32_t *ret)
+{
+    size_t count = 0;
+    if (nodes->swept && (!behind || !nodes_is_ahead(nodes, *behind))) {
+        behind = &nodes->sweep;
+    }
+    struct node_position position = behind ? *behind : (struct node_position){0};
+    for (unsigned left = LOOK_BUCKETS; left > 0 && count < most && position.bucket >> nodes->bucket_bits == 0; left--) {
+        count += bucket_list(nodes, position.bucket, behind, most - count, ret + count);
+        position = (struct node_position){.bucket = position.bucket + 1};
+        behind = NULL;
+    }
+    return count;
 }

@@ -82,9 +82,19 @@ unsigned nodes_user_count(const struct pending_nodes *nodes, uint64_t user_numbe
 
 /* The sweep goes over all whose chain is not empty, by the user's number and then by their own, which is where they
  * stand at home; beyond as many users as there are buckets, over several such rows at once. Whose chain begins behind
- * it waits for the next sweep. The first begins again; the second moves on past the node it returns, NODE_NONE: the
- * sweep has ended. */
+ * it waits for the next sweep. The first begins again; the second moves on past the nodes it returns, `most` of them as
+ * long as there are so many; 0: the sweep has ended. */
 void nodes_begin_sweep(struct pending_nodes *nodes);
-uint32_t nodes_sweep(struct pending_nodes *nodes);
+size_t nodes_sweep(struct pending_nodes *nodes, size_t most, uint32_t *ret);
+
+/* Where a conversation stands in that order; whether the sweep has yet to come there. */
+struct node_position nodes_position(const struct pending_nodes *nodes, uint64_t user_number,
+                                    uint64_t conversation_number);
+bool nodes_is_ahead(const struct pending_nodes *nodes, struct node_position position);
+
+/* The nodes behind the position (NULL: behind where it is) that the sweep is to come to next, without moving it; of the
+ * next 256 buckets alone. */
+size_t nodes_look_ahead(const struct pending_nodes *nodes, const struct node_position *behind, size_t most,
+                        uint32_t *ret);
 
 #endif

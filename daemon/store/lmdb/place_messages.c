@@ -1,4 +1,5 @@
 /* Putting messages where a conversation is: as records of their own, or packed in runs in a layout that has them. */
+#include "store/lmdb/run_opened.h"
 #include "store/lmdb/work.h"
 
 #include <assert.h>
@@ -20,14 +21,19 @@ static void records_put(struct work *work, const struct place *side, const struc
     }
 }
 
+static void run_put(struct work *work, const struct place *side, uint64_t last_seq)
+{
+    struct key key = side->layout->message_key(side, last_seq);
+    layout_seal(side->layout, key_span(&key), work->scratch);
+    work_put_scratch(work, side->layout->tables[KIND_MESSAGE], key_span(&key));
+}
+
 static void runs_put(struct work *work, const struct place *side, const struct run_message *messages, size_t count)
 {
     for (size_t taken; count > 0 && !work->txn.rc; messages += taken, count -= taken) {
         taken = run_pack(messages, count, work->txn.packing, work->scratch);
         if (taken > 0) {
-            struct key key = side->layout->message_key(side, messages[taken - 1].seq);
-            layout_seal(side->layout, key_span(&key), work->scratch);
-            work_put_scratch(work, side->layout->tables[KIND_MESSAGE], key_span(&key));
+            run_put(work, side, messages[taken - 1].seq);
         } else if (work->scratch->failed) {
             txn_fail_memory(&work->txn);
         } else {
@@ -37,78 +43,35 @@ static void runs_put(struct work *work, const struct place *side, const struct r
     }
 }
 
-/* A run taken out of the store, to be put back otherwise. */
-struct opened {
-    struct key key;
-    struct buffer raw;
-    struct run_message messages[RUN_MESSAGES_MAX];
-    size_t count;
-};
-
-/* Copies the run the cursor is at. False: it is none that can be read, or memory is short. */
-static bool run_copy(struct work *work, const struct place *side, const struct cursor *cursor, struct opened *ret)
+static void packed_put(struct work *work, const struct place *side, const struct packed *packed)
 {
-    struct span value = cursor->value;
-    struct key prefix = side->layout->conversation_prefix(side, KIND_MESSAGE);
-    struct run_info info;
-    uint64_t last_seq;
-    if (side->layout->parse_message(cursor->key, key_span(&prefix), &last_seq) ||
-        layout_open(side->layout, cursor->key, &value) || !run_is(value) || run_info_get(value, &info)) {
-        return false;
+    for (size_t i = 0; i < packed->count; i++) {
+        const struct packed_run *run = &packed->runs[i];
+        buffer_clear(work->scratch);
+        buffer_append(work->scratch, run->value.data, run->value.size);
+        run_put(work, side, run->last_seq);
     }
-    buffer_clear(&ret->raw);
-    int rc = run_unpack(&info, last_seq, &ret->raw, ret->messages);
-    if (ret->raw.failed) {
-        txn_fail_memory(&work->txn);
-    }
-    ret->count = info.count;
-    ret->key = cursor_copy_key(cursor);
-    return rc == 0;
 }
 
-static void run_delete(struct work *work, const struct place *side, const struct opened *run)
+static void run_delete(struct work *work, const struct place *side, struct key key)
 {
-    txn_delete(&work->txn, side->layout->tables[KIND_MESSAGE], key_span(&run->key));
+    txn_delete(&work->txn, side->layout->tables[KIND_MESSAGE], key_span(&key));
 }
 
-/* Finds the run that a message of the seq is in, or could be. */
-static bool run_find(struct work *work, const struct place *side, uint64_t seq, struct opened *ret)
-{
-    struct key prefix = side->layout->conversation_prefix(side, KIND_MESSAGE);
-    struct key key = side->layout->message_key(side, seq);
-    struct cursor cursor = cursor_open(&work->txn, side->layout->tables[KIND_MESSAGE]);
-    bool found = cursor_seek(&cursor, key_span(&key)) && span_starts_with(cursor.key, key_span(&prefix)) &&
-                 run_copy(work, side, &cursor, ret);
-    cursor_close(&cursor);
-    return found;
-}
-
-/* Finds the conversation's last run, if it stands last and has room. */
-static bool tail_find(struct work *work, const struct place *side, struct opened *ret)
-{
-    struct key prefix = side->layout->conversation_prefix(side, KIND_MESSAGE);
-    struct key end = key_end_of(prefix);
-    struct cursor cursor = cursor_open(&work->txn, side->layout->tables[KIND_MESSAGE]);
-    bool found = cursor_seek_below(&cursor, key_span(&end)) && span_starts_with(cursor.key, key_span(&prefix)) &&
-                 cursor.value.size < RUN_FULL_BYTES && run_copy(work, side, &cursor, ret);
-    cursor_close(&cursor);
-    return found;
-}
-
-/* The tail's messages and the new ones, packed together. */
-static void tail_extend(struct work *work, const struct place *side, struct opened *tail,
+/* Packs the messages together with those of the tail. */
+static void tail_extend(struct work *work, const struct place *side, const struct run_tail *tail,
                         const struct run_message *messages, size_t count)
 {
-    struct run_message *all = calloc(tail->count + count, sizeof(*all));
-    if (!all) {
-        txn_fail_memory(&work->txn);
-        return;
+    struct run_opened opened;
+    size_t all_count = 0;
+    run_opened_init(&opened);
+    struct run_message *all = run_tail_extend(&work->txn, tail, messages, count, &opened, &all_count);
+    if (opened.count > 0) {
+        run_delete(work, side, opened.key);
     }
-    memcpy(all, tail->messages, tail->count * sizeof(*all));
-    memcpy(all + tail->count, messages, count * sizeof(*all));
-    run_delete(work, side, tail);
-    runs_put(work, side, all, tail->count + count);
+    runs_put(work, side, all, all_count);
     free(all);
+    run_opened_release(&opened);
 }
 
 void place_append_messages(struct work *work, const struct conversation_place *place,
@@ -119,13 +82,24 @@ void place_append_messages(struct work *work, const struct conversation_place *p
         records_put(work, side, messages, count);
         return;
     }
-    struct opened tail = {0};
-    if (count > 0 && tail_find(work, side, &tail) && tail.messages[tail.count - 1].seq < messages[0].seq) {
-        tail_extend(work, side, &tail, messages, count);
-    } else {
-        runs_put(work, side, messages, count);
+    if (count == 0) {
+        return;
     }
-    buffer_free(&tail.raw);
+    struct run_tail tail = run_tail_find(&work->txn, side);
+    if (tail.last_seq >= messages[0].seq) {
+        runs_put(work, side, messages, count);
+        return;
+    }
+    const struct packed_input input = {.tail = tail.value, .messages = messages, .count = count};
+    const struct packed *packed = packed_runs_find(work->packed, side->conversation_number, &input);
+    if (!packed) {
+        tail_extend(work, side, &tail, messages, count);
+        return;
+    }
+    if (tail.value.size > 0) {
+        run_delete(work, side, tail.key);
+    }
+    packed_put(work, side, packed);
 }
 
 /* Where the message is or would be. */
@@ -134,7 +108,7 @@ static const struct place *message_side(const struct conversation_place *place, 
     return place->split && seq <= place->split_seq ? &place->moved : &place->head;
 }
 
-static void run_replace(struct work *work, const struct place *side, struct opened *run, uint64_t seq,
+static void run_replace(struct work *work, const struct place *side, struct run_opened *run, uint64_t seq,
                         struct span record)
 {
     size_t at = 0;
@@ -148,7 +122,7 @@ static void run_replace(struct work *work, const struct place *side, struct open
         run->count--;
         memmove(&run->messages[at], &run->messages[at + 1], (run->count - at) * sizeof(run->messages[0]));
     }
-    run_delete(work, side, run);
+    run_delete(work, side, run->key);
     if (work->layouts.loose) {
         records_put(work, side, run->messages, run->count);
     } else {
@@ -159,8 +133,9 @@ static void run_replace(struct work *work, const struct place *side, struct open
 void place_replace_message(struct work *work, const struct conversation_place *place, uint64_t seq, struct span record)
 {
     const struct place *side = message_side(place, seq);
-    struct opened run = {0};
-    if (side->layout->has_runs && run_find(work, side, seq, &run)) {
+    struct run_opened run;
+    run_opened_init(&run);
+    if (side->layout->has_runs && run_opened_find(&work->txn, side, seq, &run)) {
         run_replace(work, side, &run, seq, record);
     } else if (record.size > 0) {
         record_put(work, side, seq, record);
@@ -168,7 +143,7 @@ void place_replace_message(struct work *work, const struct conversation_place *p
         struct key key = side->layout->message_key(side, seq);
         txn_delete(&work->txn, side->layout->tables[KIND_MESSAGE], key_span(&key));
     }
-    buffer_free(&run.raw);
+    run_opened_release(&run);
 }
 
 /* Removes everything at and above the seq on one side. */
@@ -176,8 +151,9 @@ static void side_cut(struct work *work, const struct place *side, uint64_t seq)
 {
     struct key prefix = side->layout->conversation_prefix(side, KIND_MESSAGE);
     struct key key = side->layout->message_key(side, seq);
-    struct opened run = {0};
-    bool found = side->layout->has_runs && run_find(work, side, seq, &run);
+    struct run_opened run;
+    run_opened_init(&run);
+    bool found = side->layout->has_runs && run_opened_find(&work->txn, side, seq, &run);
     if (found) {
         size_t kept = 0;
         while (kept < run.count && run.messages[kept].seq < seq) {
@@ -195,7 +171,7 @@ static void side_cut(struct work *work, const struct place *side, uint64_t seq)
     } else if (found) {
         runs_put(work, side, run.messages, run.count);
     }
-    buffer_free(&run.raw);
+    run_opened_release(&run);
 }
 
 void place_cut_messages(struct work *work, const struct conversation_place *place, uint64_t seq)

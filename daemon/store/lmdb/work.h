@@ -6,6 +6,7 @@
 #include "store/lmdb/entries.h"
 #include "store/lmdb/head_cache.h"
 #include "store/lmdb/journal_places.h"
+#include "store/lmdb/packed_runs.h"
 #include "store/lmdb/place.h"
 
 struct work {
@@ -19,6 +20,7 @@ struct work {
     struct buffer *scratch;        /* for one value on its way into the store */
     struct head_cache *heads;      /* NULL: nothing is kept from one append to the next */
     struct journal_places *places; /* NULL: nothing is known of them */
+    struct packed_runs *packed;    /* NULL: nothing is packed but by the writer */
     uint64_t audit_events;         /* put in this transaction */
     uint64_t folds;                /* conversations folded in it */
 };

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "store/lmdb/audit.h"
 #include "store/lmdb/batch.h"
+#include "store/lmdb/fold_ahead.h"
 #include "store/lmdb/fold_driver.h"
 #include "store/lmdb/meters.h"
 #include "store/lmdb/purge.h"
@@ -19,6 +20,7 @@ enum {
     FAILED_PAUSE_US = CLOCK_SECOND_US,
     LOOK_US = CLOCK_SECOND_US,            /* the wall clock may jump, the disk may fill or empty */
     BUSY_US = 50 * CLOCK_MILLISECOND_US,  /* since the last operation: more are to be expected */
+    COMPANY_US = CLOCK_MILLISECOND_US,    /* what was folded waits for operations to be committed with */
     AUDIT_LATE_US = 60 * CLOCK_SECOND_US, /* old events are removed many at a time, not each in a commit */
     READER_CHECK_US = 10 * CLOCK_SECOND_US,
     SCRATCH_KEEP_BYTES = 1024 * 1024,
@@ -33,10 +35,13 @@ struct writer {
     struct buffer scratch;
     struct head_cache *heads;
     struct journal_places *places;
+    struct packed_runs *packed;
+    struct fold_ahead *ahead;
     struct key rotation;
     struct migrate_driver migration;
     struct fold_driver folding;
     /* What the last commit left to be done. */
+    bool folds_on; /* it folded beside operations: the next one begins with that before they come */
     bool purge_pending;
     bool full_told;           /* that there is no room */
     int64_t next_deadline_us; /* wall clock */
@@ -72,7 +77,8 @@ static struct work work_begin(struct writer *writer)
                         .now_us = wall_now(writer),
                         .scratch = &writer->scratch,
                         .heads = writer->heads,
-                        .places = writer->places};
+                        .places = writer->places,
+                        .packed = writer->packed};
     work_load(&work);
     return work;
 }
@@ -219,13 +225,20 @@ static void batch_run(struct writer *writer)
 {
     struct work work;
     bool folded = batch_begin(writer, &work);
+    if (folded) {
+        queue_wait(&writer->queue, COMPANY_US);
+    }
     batch_fill(&writer->batch, &work, atomic_load(&writer->takes_writes));
+    if (folded) {
+        packed_runs_look(work.packed, work.txn.pending);
+    }
     int rc = batch_commit(writer, &work);
     if (rc && (folded || writer->batch.count > 1)) {
         batch_run_singly(writer);
     } else {
         batch_answer_all(&writer->batch, rc);
     }
+    writer->folds_on = folded && rc == 0 && writer->batch.count > 0;
     writer->last_batch_us = clock_monotonic_us();
     fold_driver_used(&writer->folding);
 }
@@ -403,7 +416,7 @@ static void *writer_main(void *arg)
     for (;;) {
         atomic_store(&writer->round_us, clock_monotonic_us());
         bool stopping = queue_is_stopped(&writer->queue);
-        if (!queue_is_empty(&writer->queue)) {
+        if (!queue_is_empty(&writer->queue) || (writer->folds_on && !stopping)) {
             batch_run(writer);
         } else if (stopping) {
             break;
@@ -439,8 +452,9 @@ static int writer_begin(struct writer *writer, struct error *error)
         return error_set(error, ERROR_STARTUP, "the data file cannot be read: %s", mdb_strerror(rc));
     }
     atomic_store(&writer->round_us, clock_monotonic_us());
-    rc = pthread_create(&writer->thread, NULL, writer_main, writer);
-    return rc ? error_set(error, ERROR_STARTUP, "cannot start the writer's thread") : 0;
+    writer->ahead = fold_ahead_new(writer->config.env, writer->packed);
+    rc = writer->ahead ? pthread_create(&writer->thread, NULL, writer_main, writer) : -1;
+    return rc ? error_set(error, ERROR_STARTUP, "cannot start the writer's threads") : 0;
 }
 
 static void writer_free(struct writer *writer)
@@ -450,23 +464,21 @@ static void writer_free(struct writer *writer)
     buffer_free(&writer->scratch);
     head_cache_free(writer->heads);
     journal_places_free(writer->places);
+    fold_ahead_free(writer->ahead);
+    packed_runs_free(writer->packed);
     free(writer);
 }
 
 int writer_start(const struct writer_config *config, struct writer **ret_writer, struct error *error)
 {
     struct writer *writer = calloc(1, sizeof(*writer));
-    struct head_cache *heads = head_cache_new();
-    struct journal_places *places = journal_places_new();
-    if (!writer || !heads || !places) {
-        free(writer);
-        head_cache_free(heads);
-        journal_places_free(places);
+    if (!writer) {
         return error_set(error, ERROR_STARTUP, "no memory for the writer");
     }
     writer->config = *config;
-    writer->heads = heads;
-    writer->places = places;
+    writer->heads = head_cache_new();
+    writer->places = journal_places_new();
+    writer->packed = packed_runs_new();
     writer->batch.config = (struct batch_config){
         .env = config->env,
         .queue = &writer->queue,
@@ -477,7 +489,8 @@ int writer_start(const struct writer_config *config, struct writer **ret_writer,
     writer->folding = (struct fold_driver){.late = config->fold_late, .pending = true};
     queue_init(&writer->queue);
     migrate_driver_init(&writer->migration, &config->migrate);
-    int rc = writer_begin(writer, error);
+    bool made = writer->heads && writer->places && writer->packed;
+    int rc = made ? writer_begin(writer, error) : error_set(error, ERROR_STARTUP, "no memory for the writer");
     if (rc) {
         writer_free(writer);
         return rc;
