@@ -142,7 +142,7 @@ static void model_push(struct model *model, uint64_t conversation_number, size_t
     if (room) {
         bool begins = view_newest(view, conversation_number) == NULL;
         model->late[conversation_number] = model->late[conversation_number] || begins;
-        assert_int_equal(pending_push(model->pending, &entry), 0);
+        pending_push(model->pending, &entry);
         view->entries[view->count++] = entry;
         view->next_id++;
     }
@@ -292,7 +292,7 @@ static void a_sweep_goes_by_user_and_then_by_conversation(void **state)
     for (uint64_t id = 1; id <= COUNT; id++) {
         const struct pending_entry entry = {
             .id = id, .user_number = 1 + random_below(&seed, 9), .conversation_number = id * 7919 % COUNT};
-        assert_int_equal(pending_push(pending, &entry), 0);
+        pending_push(pending, &entry);
     }
     pending_commit(pending, 1);
     pending_begin_sweep(pending);
@@ -323,7 +323,7 @@ static void a_rollback_in_a_sweep_leaves_what_it_found_to_the_next(void **state)
     uint64_t begun_id;
     for (uint64_t id = 1; id <= 3; id++) {
         const struct pending_entry entry = {.id = id, .user_number = id, .conversation_number = id};
-        assert_int_equal(pending_push(pending, &entry), 0);
+        pending_push(pending, &entry);
     }
     pending_commit(pending, 1);
     pending_begin_sweep(pending);
@@ -337,7 +337,7 @@ static void a_rollback_in_a_sweep_leaves_what_it_found_to_the_next(void **state)
     assert_int_equal(place.conversation_number, 3);
     assert_int_equal(pending_sweep(pending, 1, &place), 0);
     const struct pending_entry undone = {.id = 4, .user_number = 4, .conversation_number = 4};
-    assert_int_equal(pending_push(pending, &undone), 0);
+    pending_push(pending, &undone);
     pending_begin_sweep(pending);
     pending_rollback(pending);
     assert_int_equal(pending_sweep_ahead(pending, &begun_id), 3);

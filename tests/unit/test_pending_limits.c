@@ -17,7 +17,7 @@ static void push(struct pending *pending, uint64_t id, uint64_t user_number, uin
         .bytes = bytes,
     };
     assert_true(pending_has_room(pending, &entry));
-    assert_int_equal(pending_push(pending, &entry), 0);
+    pending_push(pending, &entry);
 }
 
 static bool has_room(struct pending *pending, uint64_t user_number, uint64_t conversation_number, uint32_t bytes)

@@ -92,7 +92,7 @@ static void round_push(struct pending *pending, uint64_t round, int64_t activity
             .request_tag = (uint32_t)(round * SHARED_CONVERSATIONS + number),
             .bytes = 1,
         };
-        assert_int_equal(pending_push(pending, &entry), 0);
+        pending_push(pending, &entry);
     }
 }
 
@@ -142,8 +142,7 @@ static void a_removal_is_published_to_nobody_while_the_index_is_held(void **stat
     struct shared shared = {.pending = pending_new(10)};
     struct pending_chain chain;
     pthread_t writer;
-    assert_int_equal(
-        pending_push(shared.pending, &(struct pending_entry){.id = 1, .user_number = 1, .conversation_number = 1}), 0);
+    pending_push(shared.pending, &(struct pending_entry){.id = 1, .user_number = 1, .conversation_number = 1});
     pending_commit(shared.pending, 1);
     pending_hold(shared.pending);
     pending_hold(shared.pending);

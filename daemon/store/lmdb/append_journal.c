@@ -113,8 +113,8 @@ void append_to_journal(struct change *change, struct conversation_record *head)
     waiting.activity_us = head->activity_time_us;
     waiting.bytes = (uint32_t)work->scratch->size;
     journal_put(work, &entry);
-    if (!work->txn.rc && pending_push(work->txn.pending, &waiting)) {
-        txn_fail_memory(&work->txn);
+    if (!work->txn.rc) {
+        pending_push(work->txn.pending, &waiting);
     }
     head_count(work, &change->head.record, head);
     change->remembered = true;

@@ -143,7 +143,7 @@ void pending_prefetch(const struct pending *pending, uint64_t user_number, uint6
     nodes_prefetch(&pending->nodes, user_number, conversation_number);
 }
 
-int pending_push(struct pending *pending, const struct pending_entry *entry)
+void pending_push(struct pending *pending, const struct pending_entry *entry)
 {
     assert(pending_has_room(pending, entry));
     pthread_mutex_lock(&pending->mutex);
@@ -173,7 +173,6 @@ int pending_push(struct pending *pending, const struct pending_entry *entry)
     nodes_set_chain(&pending->nodes, found, chain);
     pending->end++;
     pthread_mutex_unlock(&pending->mutex);
-    return 0;
 }
 
 int pending_skip(struct pending *pending, uint64_t id)

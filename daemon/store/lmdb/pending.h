@@ -75,8 +75,8 @@ bool pending_has_room(struct pending *pending, const struct pending_entry *entry
 void pending_prefetch_place(const struct pending *pending, uint64_t user_number, uint64_t conversation_number);
 void pending_prefetch(const struct pending *pending, uint64_t user_number, uint64_t conversation_number);
 
-/* Adds one. There must be room. Returns 0: its memory was reserved by pending_new. */
-int pending_push(struct pending *pending, const struct pending_entry *entry);
+/* Adds one, for which there must be room. */
+void pending_push(struct pending *pending, const struct pending_entry *entry);
 
 /* Uses up the numbers up to this one for what waits for nothing. -1: there is no room for them in all, which is an
  * eighth larger than for entries. Where no entry is left there always is, and pending_rollback does not give them back.

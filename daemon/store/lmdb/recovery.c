@@ -41,9 +41,10 @@ static bool entry_push(struct recovery *recovery, const struct pending_entry *en
     if (entry->id > pending_next_id(pending) && pending_skip(pending, entry->id - 1)) {
         return false;
     }
-    if (!pending_has_room(pending, entry) || pending_push(pending, entry)) {
+    if (!pending_has_room(pending, entry)) {
         return false;
     }
+    pending_push(pending, entry);
     if (entry->id % COMMIT_ENTRIES == 0) {
         pending_commit(pending, 0);
     }
