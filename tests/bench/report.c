@@ -104,8 +104,8 @@ void report_disk(const struct settings *settings, const struct report_disk *disk
     if (settings->json) {
         return;
     }
-    printf("\nBytes a message of 300 B on disk, after loading\n  %-12s %9s %9s  %s\n", "", "file", "used",
-           "chatlogd is");
+    printf("\nBytes a message of 300 B on disk, after loading; text: %s\n  %-12s %9s %9s  %s\n",
+           settings->text ? settings->text : "made-up words", "", "file", "used", "chatlogd is");
     for (size_t i = 0; i < SYSTEMS; i++) {
         const struct system_disk *system = &disk->systems[i];
         if (system->file_bytes <= 0) {
