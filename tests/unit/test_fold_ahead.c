@@ -16,13 +16,20 @@
 
 enum { CONVERSATIONS = 150, APPENDS = 4, NAME_BYTES = 24 };
 
-/* Appends some messages to each conversation, in turn, so that they wait in the journal. */
-static void history_append(const char *directory, unsigned round)
+/* A client whose appends wait in the journal. */
+static struct client *client_late(const char *directory)
 {
     struct client *client = client_new_in(directory);
     client_close(client);
     client_config(client)->fold_late = true;
     client_open(client);
+    return client;
+}
+
+/* Appends some messages to each conversation, in turn, so that they wait in the journal. */
+static void history_append(const char *directory, unsigned round)
+{
+    struct client *client = client_late(directory);
     for (unsigned i = 0; i < APPENDS * CONVERSATIONS; i++) {
         char name[NAME_BYTES], text[NAME_BYTES], request[NAME_BYTES];
         snprintf(name, sizeof(name), "c%u", i % CONVERSATIONS);
@@ -40,10 +47,7 @@ static void history_append(const char *directory, unsigned round)
 
 static struct buffer history_image(const char *directory)
 {
-    struct client *client = client_new_in(directory);
-    client_close(client);
-    client_config(client)->fold_late = true;
-    client_open(client);
+    struct client *client = client_late(directory);
     struct buffer image = image_take(client);
     client_free(client);
     return image;

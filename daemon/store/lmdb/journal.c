@@ -150,14 +150,18 @@ int journal_next_message(struct journal_entry *entry, struct message_record *ret
     return 1;
 }
 
+static bool key_is_below(struct span key, uint64_t id)
+{
+    return key.size < NUMBER_BYTES || key_get_number(key.data) < id;
+}
+
 bool journal_truncate(struct work *work, uint64_t id, size_t records)
 {
     struct cursor cursor = cursor_open(&work->txn, TABLE_3_JOURNAL);
-    bool more = cursor_first(&cursor);
-    for (; more && (cursor.key.size < NUMBER_BYTES || key_get_number(cursor.key.data) < id) && records > 0; records--) {
-        more = cursor_delete_next(&cursor);
+    bool more = cursor_first(&cursor) && key_is_below(cursor.key, id);
+    for (; more && records > 0; records--) {
+        more = cursor_delete_next(&cursor) && key_is_below(cursor.key, id);
     }
-    more = more && (cursor.key.size < NUMBER_BYTES || key_get_number(cursor.key.data) < id);
     cursor_close(&cursor);
     return !more;
 }

@@ -8,8 +8,7 @@
 
 enum { LOOK_LEAST = PACKED_CONVERSATIONS / 4 }; /* to look for few at a time costs more for each */
 
-/* ---- What was packed of one conversation ---------------------------------------------------------------------------
- */
+/* ---- What was packed of one conversation ------------------------------------------------------------------------- */
 
 /* The size of the messages behind the tail, each with its field's head. */
 static size_t input_size(const struct packed_input *input)
@@ -95,8 +94,7 @@ static bool packed_is_of(const struct packed *packed, const struct packed_input 
     return equal && rest.size == 0;
 }
 
-/* ---- Those that come next ------------------------------------------------------------------------------------------
- */
+/* ---- Those that come next ---------------------------------------------------------------------------------------- */
 
 struct slot {
     struct pending_place place;

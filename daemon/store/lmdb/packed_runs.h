@@ -1,6 +1,6 @@
-/* The runs of the conversations that the sweep of folding comes to next, packed before they are wanted: packing is most
- * of what a fold costs, and needs nothing but the messages. One thread packs (fold_ahead.h), the writer looks here
- * before it packs itself.
+/* The runs of the conversations that the sweep of folding comes to next, packed before they are wanted: packing is
+ * almost half of what a fold costs, and needs nothing but the messages. One thread packs (fold_ahead.h), the writer
+ * looks here before it packs itself.
  *
  * Nothing rests on it: what was packed is given only for just that last run and just those messages, byte for byte, so
  * it is what the writer would make of them itself, whatever happened to the conversation meanwhile.
