@@ -3,6 +3,7 @@
 Needs the environment that ctest sets: CHATLOGD and CHATLOG (the programs), SOURCE_DIR.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -78,6 +79,17 @@ class Daemon:
         self.process.kill()
         self.process.wait(TIMEOUT)
         self.process = None
+
+    @contextlib.contextmanager
+    def paused(self):
+        """It does nothing inside: waits until its last thread has stopped, which may be long after the signal."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+            yield
+        finally:
+            if self.process:
+                self.process.send_signal(signal.SIGCONT)
 
     def remove(self):
         """Ends it, if it runs, and removes the data."""

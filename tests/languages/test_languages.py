@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
@@ -142,9 +141,9 @@ class Statements:
         caller = self.start()
         calls = [caller.begin("AppendMessages", turn(f"{number}")) for number in range(50)]
         caller.end(calls.pop(0))
-        self.daemon.process.send_signal(signal.SIGSTOP)
-        calls += [caller.begin("AppendMessages", turn(f"{number}")) for number in range(50, 100)]
-        self.daemon.kill()
+        with self.daemon.paused():
+            calls += [caller.begin("AppendMessages", turn(f"{number}")) for number in range(50, 100)]
+            self.daemon.kill()
         self.daemon.start()
         for call in calls:
             self.assertIn("reply", caller.end(call))
@@ -153,11 +152,10 @@ class Statements:
     def test_a_call_that_ran_out_of_time_is_made_once_when_it_is_repeated_with_its_request_id(self):
         caller = self.start()
         self.assertIn("reply", caller.call("AppendMessages", turn("before")))
-        self.daemon.process.send_signal(signal.SIGSTOP)
-        error = self.assert_error(caller.call("AppendMessages", turn("late"), request_id="update-18", timeout_ms=50),
-                                  "DEADLINE_EXCEEDED", "NO_ANSWER")
+        with self.daemon.paused():
+            result = caller.call("AppendMessages", turn("late"), request_id="update-18", timeout_ms=50)
+        error = self.assert_error(result, "DEADLINE_EXCEEDED", "NO_ANSWER")
         self.assertIn("update-18", error["message"])
-        self.daemon.process.send_signal(signal.SIGCONT)
         self.assertIn("reply", caller.call("AppendMessages", turn("late"), request_id="update-18"))
         self.assertEqual(self.texts(caller), ["before", "late"])
 

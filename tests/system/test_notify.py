@@ -150,6 +150,7 @@ class Notify(unittest.TestCase):
         self.manager.wait("READY=1")
         fed = self.watchdog_is_fed()
         self.data.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.data.process.pid, os.WSTOPPED)  # its threads run on for a moment after the signal
         fed_while_stopped = self.watchdog_is_fed()
         self.data.process.send_signal(signal.SIGCONT)
         report_control("22", "SIGSTOP", not fed_while_stopped)
