@@ -121,7 +121,7 @@ static void threads_that_append_to_their_own_conversations_do_not_disturb_each_o
     client_wait_until_stored(client, 1, THREADS, TOTAL);
 }
 
-/* Reads "t" again and again until told to stop, and counts what must not be. */
+/* Reads "t" again and again until told to stop, but once in any case, and counts what must not be. */
 struct reader {
     pthread_t thread;
     struct client *client;
@@ -148,7 +148,7 @@ static void *reader_run(void *arg)
 {
     struct reader *reader = arg;
     size_t before = 0;
-    while (!atomic_load(reader->stop)) {
+    while (!atomic_load(reader->stop) || reader->reads == 0) {
         const struct answer *page = client_run(reader->client, op_page("alice", "t", STORE_AFTER, 0, 1000));
         if (page->reason == ERROR_NONE_REASON) {
             page_judge(reader, page, &before);
@@ -185,7 +185,6 @@ static void readers_see_whole_batches_and_only_what_came_before(void **state)
         assert_int_equal(readers[i].halves, 0);
         assert_int_equal(readers[i].shrinks, 0);
         assert_int_equal(readers[i].disagrees, 0);
-        assert_true(readers[i].reads > 0);
     }
     whole_conversation(client, "t", TOTAL);
 }
