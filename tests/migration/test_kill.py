@@ -4,6 +4,7 @@ before is there, and nothing else.
 CHATLOG_KILLS says how often (default 40), CHATLOG_SEED which random moments.
 """
 
+import itertools
 import os
 import random
 import subprocess
@@ -21,7 +22,7 @@ SEED = int(os.environ.get("CHATLOG_SEED", random.SystemRandom().randrange(2**32)
 MESSAGES = int(os.environ.get("CHATLOG_KILL_MESSAGES", "60000"))
 CONTROL_MESSAGES = 5000
 CHECK_EVERY = 20  # kills
-ALIVE_SECONDS = 0.35  # at most, before a kill
+ALIVE_SECONDS = 0.35  # at most, before the first kill
 
 
 class Load:
@@ -54,15 +55,19 @@ class Kill(unittest.TestCase):
         self.data = Data()
         self.addCleanup(self.data.remove)
 
+    def alive_seconds(self, killed):
+        """How long before the next kill; longer each time, so that a busy machine gets to the end too."""
+        return self.random.uniform(0, ALIVE_SECONDS) * (1 + killed / CHECK_EVERY)
+
     def killed_on_the_way_down(self):
         """`chatlogd migrate --to` an older layout, killed now and then until it gets to its end."""
         older = self.random.randrange(1, NEWEST)
-        while True:
+        for killed in itertools.count():
             process = subprocess.Popen(
                 [os.environ["CHATLOGD"], "migrate", "--to", str(older), "--data-dir", self.data.path],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             try:
-                errors = process.communicate(timeout=self.random.uniform(0, ALIVE_SECONDS))[1]
+                errors = process.communicate(timeout=self.alive_seconds(killed))[1]
                 self.assertEqual(process.returncode, 0, errors)
                 self.downs += 1
                 return
@@ -73,9 +78,9 @@ class Kill(unittest.TestCase):
 
     def killed_on_the_way_up(self):
         """The daemon, killed now and then until the migration is done; then stopped."""
-        while True:
+        for killed in itertools.count():
             self.data.start()
-            time.sleep(self.random.uniform(0, ALIVE_SECONDS))
+            time.sleep(self.alive_seconds(killed))
             self.data.check_alive()
             if self.kills % CHECK_EVERY == 0:
                 self.check()
@@ -126,7 +131,7 @@ class Kill(unittest.TestCase):
         bad = cycles = 0
         while not bad and cycles < 10:
             self.data.start(lmdb="lie")
-            time.sleep(ALIVE_SECONDS)
+            time.sleep(ALIVE_SECONDS * (1 + cycles))  # a busy machine commits nothing to lose in the first
             self.data.kill()
             self.data.start("--migrate", "hold")
             bad = self.load.check()[2]
