@@ -269,9 +269,12 @@ class Service(unittest.TestCase):
         self.whole(daemon, load)
 
     def test_control_a_daemon_that_leaks_is_found_out(self):
-        daemon, load, _, gained, _, _ = self.soak(4, lmdb="leak")
-        load.end()
-        daemon.kill()
+        for seconds in (4, 20):  # longer on a machine so busy that little leaks
+            daemon, load, _, gained, _, _ = self.soak(seconds, lmdb="leak")
+            load.end()
+            daemon.kill()
+            if gained > GAIN_MAX_MIB:
+                break
         report_control("30", "a leak", gained > GAIN_MAX_MIB, f"{gained:.0f} MiB")
         self.assertGreater(gained, GAIN_MAX_MIB)
 
